@@ -1,0 +1,95 @@
+"""The methods there are: one hand-written dictionary. A new method is one module and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from pydantic import BaseModel
+
+from trainables.epoch import Epoch, Tensors
+from trainables.errors import InputError
+from trainables.task import Task
+
+#: run(config, task, artifacts of earlier stages by stage name, state to resume from) -> epochs
+StageRun = Callable[..., Iterator[Epoch]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One training step of a method.
+
+    Attributes:
+        name: The stage's name, also its section in the config.
+        run: ``run(config, task, artifacts, state)``, a generator of `Epoch`.
+        active: Whether a config asks for this stage at all.
+        epochs: How many epochs it will run under a config.
+        depends: Config fields, by their paths, that can change its artifact beyond those of earlier stages;
+            a section's name stands for the whole section.
+        classifies: Whether its epochs carry confusion counts, and so take part in selection and stopping.
+    """
+
+    name: str
+    run: StageRun
+    active: Callable[[Any], bool]
+    epochs: Callable[[Any], int]
+    depends: tuple[str, ...]
+    classifies: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One published system.
+
+    Attributes:
+        name: Its name in study files.
+        title: Title of the paper.
+        citation: Authors, year and identifier.
+        config: The typed settings; the defaults are the paper's.
+        stages: Its stages, in order.
+        predict: ``predict(config, artifacts, corpus)``: class probabilities of every utterance of a corpus, shape
+            (rows, utterances, classes), from the artifacts of a trained task.
+        version: Raised whenever the same config would give other numbers.
+    """
+
+    name: str
+    title: str
+    citation: str
+    config: type[BaseModel]
+    stages: tuple[Stage, ...]
+    predict: Callable[[Any, Mapping[str, Tensors], Any], Any]
+    version: int
+
+    def active(self, config: BaseModel) -> tuple[Stage, ...]:
+        """The stages a config asks for, in order."""
+        return tuple(stage for stage in self.stages if stage.active(config))
+
+
+METHODS: dict[str, str] = {
+    "mi_infogan": "trainables.mi_infogan",
+}
+
+
+def config_of(name: str) -> type[BaseModel]:
+    """The config class of a method, without loading torch."""
+    return import_module(f"{_module(name)}.config").Config  # type: ignore[no-any-return]
+
+
+def get(name: str) -> Method:
+    """The method of that name (loads torch).
+
+    Raises:
+        InputError: If there is none.
+    """
+    return import_module(f"{_module(name)}.method").METHOD  # type: ignore[no-any-return]
+
+
+def _module(name: str) -> str:
+    if name not in METHODS:
+        raise InputError(f"method: there is no {name!r}; there is {', '.join(sorted(METHODS))}")
+    return METHODS[name]
+
+
+__all__ = ["METHODS", "Method", "Stage", "StageRun", "Tensors", "config_of", "get"]

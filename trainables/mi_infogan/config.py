@@ -1,0 +1,105 @@
+"""Settings of `mi_infogan`; defaults are those of Ahn et al. 2025, section 4.2.3, where the paper states them.
+
+What the paper leaves open is marked *decision*; the reasons stand in `trainables.mi_infogan.method`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Align(_Section):
+    """Stage 1, eq. 1-7: an audio encoder and classifier, aligned with the text embeddings."""
+
+    alpha: float = Field(1.0, ge=0)
+    """Weight of the contrastive alignment loss, eq. 5 and 7; 0 skips it."""
+    beta: float = Field(1.0, ge=0)
+    """Weight of the mutual information (InfoNCE) loss, eq. 6 and 7; 0 skips it."""
+    temperature: float = Field(0.1, gt=0)
+    """tau of eq. 5, 6 and 13. Decision."""
+    hidden: tuple[int, ...] = Field((256,))
+    """Hidden widths of the encoder f_a over stored features. Decision (the paper fine-tunes a transformer)."""
+    feature_dim: int | None = Field(None, ge=2)
+    """Size of h; None is the size of the text vector. Smaller: the text is reduced by PCA on the train rows."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Dropout on the encoder's hidden units. Decision."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Adam's step size. The paper's 1e-4 is for fine-tuning a pre-trained encoder; ours starts untrained."""
+    weight_decay: float = Field(1e-4, ge=0)
+    """Decoupled weight decay of the encoder and heads. Decision."""
+    batch_size: int = Field(128, ge=2)
+    """Utterances a step, each other one's negatives. Decision."""
+    epochs: int = Field(30, ge=1)
+    """Epochs trained; the one with the best dev UAR is handed on. Decision."""
+    class_weights: bool = True
+    """Weight the cross entropy inversely to class counts of the train rows, section 4.2.3."""
+
+
+class Generate(_Section):
+    """Stage 2, eq. 8-14: an InfoGAN over the aligned features, with W_y and W_t frozen."""
+
+    lambda_y: float = Field(1.0, ge=0)
+    """Weight of the emotion prediction loss, eq. 11 and 14; 0 skips it."""
+    lambda_t: float = Field(1.0, ge=0)
+    """Weight of the text prediction loss, eq. 13 and 14; 0 skips it."""
+    text: bool = True
+    """Whether the generator is conditioned on the text embedding, eq. 8."""
+    noise_dim: int = Field(64, ge=1)
+    """Size of z. Decision."""
+    depth: int = Field(1, ge=1, le=6)
+    """Linear layers of the generator; the paper's is 1, without activation."""
+    width: int = Field(256, ge=1)
+    """Hidden width of a generator deeper than 1."""
+    discriminator_depth: int = Field(1, ge=1, le=6)
+    """Linear layers of the discriminator; the paper's is 1."""
+    discriminator_width: int = Field(256, ge=1)
+    """Hidden width of a discriminator deeper than 1."""
+    adversarial: Literal["non-saturating", "saturating"] = "non-saturating"
+    """The generator's side of eq. 9: ``saturating`` is the printed log(1 - D)."""
+    mixup: float = Field(0.2, ge=0)
+    """Beta(mixup, mixup) mixing of real and generated features for both players; 0 is off. Decision (value)."""
+    learning_rate: float = Field(1e-4, gt=0)
+    """Adam's step size, section 4.2.3."""
+    beta1: float = Field(0.5, ge=0, lt=1)
+    """Adam's first moment decay. Decision: 0.5 keeps deeper generators from blowing up."""
+    batch_size: int = Field(128, ge=2)
+    """Utterances a step. Decision."""
+    epochs: int = Field(30, ge=1)
+    """Epochs trained; the last one is handed on. Decision."""
+
+
+class Augment(_Section):
+    """Stage 3, section 3.3: the classification layer fine-tuned on real and generated features."""
+
+    inputs: Literal["audio", "audio+text"] = "audio"
+    """What is classified: unimodal (h) or multimodal (h and t concatenated)."""
+    source: Literal["generated", "real", "none"] = "generated"
+    """What is added to the real features: generated ones; the real ones again (the control); nothing."""
+    balance: bool = False
+    """Generate more of the rarer classes until all are equal (section 5.2.3) instead of one for each real."""
+    redraw: bool = False
+    """Draw new noise every epoch. Decision: the paper generates one set, and so does the default."""
+    hidden: tuple[int, ...] = ()
+    """Hidden widths of the multimodal classifier: () IEMOCAP, (256,) MSP-IMPROV, (256, 128) MSP-Podcast."""
+    learning_rate: float = Field(1e-4, gt=0)
+    """Adam's step size, section 4.2.3."""
+    batch_size: int = Field(128, ge=2)
+    """Utterances a step. Decision."""
+    epochs: int = Field(20, ge=1)
+    """Epochs trained; the one with the best dev UAR counts. Decision."""
+    class_weights: bool = True
+    """Weight the cross entropy inversely to class counts of what is trained on."""
+
+
+class Config(_Section):
+    """All settings of one `mi_infogan` arm."""
+
+    align: Align = Align()
+    generate: Generate = Generate()
+    augment: Augment = Augment()
