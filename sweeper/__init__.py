@@ -1,0 +1,4 @@
+"""From one study file to the tables, the figures and the configuration to train for keeps.
+
+Importing this package loads neither torch nor Ray.
+"""

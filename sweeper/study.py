@@ -1,0 +1,363 @@
+"""The study file: one published experiment (search, ablation, sensitivity) in one YAML file.
+
+`load` reads, overrides and checks it before any work starts. Every refusal is one line that names the file,
+the line, the dotted key, what was found and what was expected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictInt,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from trainables.protocols import Protocol
+
+from search_spaces.change import apply, describe, did_you_mean, flatten
+from sweeper import yamlfile
+from trainables.errors import InputError
+from trainables.methods import config_of
+
+MODALITIES = ("audio", "text", "video")
+#: Arms other than the reference, in the order in which a study runs them.
+Kind = Literal["search", "ablation", "sensitivity"]
+
+
+def _form(value: Any) -> str:
+    """Which form of a key that has several was used; pydantic then reports on that form alone."""
+    if isinstance(value, str):
+        return "<text>"
+    if isinstance(value, Mapping):
+        return "<mapping>"
+    if isinstance(value, list | tuple):
+        return "<list>"
+    return "<number>" if isinstance(value, int | float) and not isinstance(value, bool) else "<other>"
+
+
+def _forms(message: str) -> Discriminator:
+    return Discriminator(_form, custom_error_type="form", custom_error_message=message)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Ranges(_Section):
+    """A range written in the study file: ``{low, high, log, step}`` or ``{options}``."""
+
+    low: float | None = None
+    """Smallest value, inclusive."""
+    high: float | None = None
+    """Largest value, inclusive."""
+    log: bool = False
+    """Sample evenly in the logarithm."""
+    step: float | None = None
+    """Distance between allowed values."""
+    options: tuple[Any, ...] | None = None
+    """The values themselves, instead of bounds."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        bounds = self.low is not None and self.high is not None
+        if self.options is None and not bounds:
+            raise ValueError("needs low and high, or options")
+        if self.options is not None and any(each is not None for each in (self.low, self.high, self.step)):
+            raise ValueError("takes low and high, or options, not both")
+        return self
+
+    @model_serializer
+    def _what_is_set(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value is not None and value is not False
+        }
+
+
+class Search(_Section):
+    """The search: arms suggested by Optuna, chosen on the dev part."""
+
+    space: Annotated[
+        Annotated[str, Tag("<text>")] | Annotated[dict[str, Ranges], Tag("<mapping>")],
+        _forms("must be the name of a space, or fields with their ranges"),
+    ] = ""
+    """A space of the method by name, or ranges by field path; the method's own default when left out."""
+    trials: StrictInt = Field(32, ge=1, le=100_000)
+    """Number of search arms."""
+    sampler: Literal["tpe", "random", "nsga2"] = "tpe"
+    """Optuna's sampler."""
+    seed: StrictInt = Field(0, ge=0)
+    """The sampler's seed: the same study gets the same suggestions."""
+
+
+class Ablation(_Section):
+    """The ablation: named replacements in one config, one arm each."""
+
+    rows: Annotated[
+        Annotated[str, Tag("<text>")] | Annotated[tuple[str, ...], Tag("<list>")],
+        _forms("must be paper, all, or a list of row names"),
+    ] = "all"
+    """``paper`` (the paper's rows), ``all`` (and our controls), or row names."""
+    around: Literal["best", "paper"] | None = None
+    """What rows are measured from: the arm the search chose, or the study's own config (paper's defaults)."""
+
+
+class Sensitivity(_Section):
+    """The sensitivity: one field at a time, the others kept."""
+
+    parameters: Annotated[
+        Annotated[Literal["all"], Tag("<text>")]
+        | Annotated[tuple[str, ...], Tag("<list>")]
+        | Annotated[dict[str, tuple[Any, ...]], Tag("<mapping>")],
+        _forms("must be all, a list of fields, or fields with their values"),
+    ] = "all"
+    """``all`` grids of the method, some of them by field path, or values by field path."""
+    around: Literal["best", "paper"] | None = None
+    """As in the ablation."""
+
+
+class Scheduler(_Section):
+    """Early stopping of arms."""
+
+    kind: Literal["asha", "none"] = "asha"
+    """``none`` trains every arm to its end."""
+    grace_period: StrictInt = Field(3, ge=1)
+    """Classifying epochs every arm gets."""
+    reduction_factor: StrictInt = Field(3, ge=2)
+    """One in so many arms goes on at each rung."""
+    applies_to: tuple[Kind, ...] = ("search", "ablation", "sensitivity")
+    """Kinds of arms that may be stopped; the reference never is."""
+
+
+class Resources(_Section):
+    """What one arm gets, and how many run at a time."""
+
+    concurrent: Annotated[
+        Annotated[Literal["auto"], Tag("<text>")] | Annotated[StrictInt, Field(ge=1), Tag("<number>")],
+        _forms("must be auto or a whole number"),
+    ] = "auto"
+    """Arms at a time; ``auto`` fills the cluster."""
+    cpus_per_trial: float = Field(1.0, gt=0)
+    """CPU cores of an arm."""
+    gpus_per_trial: Annotated[
+        Annotated[Literal["auto"], Tag("<text>")] | Annotated[float, Field(ge=0), Tag("<number>")],
+        _forms("must be auto or a number"),
+    ] = "auto"
+    """GPUs of an arm, shares allowed; ``auto`` decides from the cluster."""
+
+
+class Failures(_Section):
+    """What happens when an arm fails."""
+
+    retries: StrictInt = Field(1, ge=0)
+    """How often an arm whose worker died is tried again."""
+    limit: StrictInt | None = Field(None, ge=1)
+    """Stop the run after so many failed arms; None never stops."""
+
+
+class Study(_Section):
+    """A whole experiment, as written in a study file; frozen, checked, equal after a round trip."""
+
+    name: str
+    """Name of the run folder: letters, digits, dots, dashes and underscores, at most 100."""
+    corpus: str = Field(min_length=1)
+    """A folder of Parquet files, or ``builtin``."""
+    method: str
+    """Name of the method (`sweeper list`)."""
+    protocol: Protocol
+    """How the corpus is cut into folds."""
+    seeds: tuple[Annotated[StrictInt, Field(ge=0, lt=2**31)], ...] = (0, 1, 2)
+    """Every fold is trained once with each; may also be written inside ``protocol``."""
+    modalities: tuple[Literal["audio", "text", "video"], ...] | None = None
+    """What is used of the corpus; None takes all it has."""
+    features: dict[str, str] | None = None
+    """Feature column by modality, where the corpus has several."""
+    config: dict[str, Any] = {}
+    """Fixed changes to the paper's defaults, nested as the method's config."""
+    search: Search | None = None
+    """The search, if any."""
+    ablation: Ablation | None = None
+    """The ablation, if any."""
+    sensitivity: Sensitivity | None = None
+    """The sensitivity, if any."""
+    scheduler: Scheduler = Scheduler()
+    """Early stopping."""
+    resources: Resources = Resources()
+    """Resources of an arm."""
+    failures: Failures = Failures()
+    """Failed arms."""
+    storage: str = Field("runs", min_length=1)
+    """Folder in which the run folder is made."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_protocol(cls, data: Any) -> Any:
+        """Let ``protocol`` be a bare kind."""
+        if isinstance(data, Mapping) and isinstance(data.get("protocol"), str):
+            return {**data, "protocol": {"kind": data["protocol"]}}
+        return data
+
+    @field_validator("name")
+    @classmethod
+    def _safe_in_a_path(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            raise ValueError(
+                "must be 1 to 100 letters, digits, dots, dashes or underscores, and start with a letter or digit"
+            )
+        return name
+
+    @field_validator("seeds", "modalities")
+    @classmethod
+    def _some_and_different(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if values is not None and not values:
+            raise ValueError("must not be empty")
+        if values is not None and len(set(values)) < len(values):
+            raise ValueError("must not hold a value twice")
+        return values
+
+    @field_validator("features")
+    @classmethod
+    def _features_of_modalities(cls, features: dict[str, str] | None) -> dict[str, str] | None:
+        for modality in features or {}:
+            if modality not in MODALITIES:
+                raise ValueError(f"must be keyed by modality{did_you_mean(modality, MODALITIES)}")
+        return features
+
+    @field_validator("config")
+    @classmethod
+    def _nest(cls, config: dict[str, Any]) -> dict[str, Any]:
+        nested: dict[str, Any] = {}
+        for path, value in flatten(config).items():
+            *sections, name = path.split(".")
+            inside = nested
+            for section in sections:
+                inside = inside.setdefault(section, {})
+                if not isinstance(inside, dict):
+                    raise ValueError(f"holds {section} both as a value and as a section")
+            inside[name] = value
+        return nested
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run's tables are written."""
+        return Path(self.storage) / self.name
+
+    def method_config(self) -> BaseModel:
+        """The paper's defaults with the study's ``config`` applied.
+
+        Raises:
+            InputError: If a field is unknown or a value refused.
+        """
+        return apply(config_of(self.method)(), flatten(self.config))
+
+    def around(self, kind: Literal["ablation", "sensitivity"]) -> Literal["best", "paper"]:
+        """What these arms are measured from; unless stated, the best arm where there is a search."""
+        section = cast(Ablation | Sensitivity | None, getattr(self, kind))
+        stated = section.around if section else None
+        return stated or ("best" if self.search else "paper")
+
+    def with_corpus(self, columns: Mapping[str, str]) -> Study:
+        """The study with the modalities and feature columns filled in that a loaded corpus settled.
+
+        Args:
+            columns: Feature column by modality, as in ``Corpus.columns``.
+        """
+        return self.model_copy(update={"modalities": tuple(columns), "features": dict(columns)})
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
+    """Read a study file and check all of it that can be checked without the corpus.
+
+    Args:
+        path: The YAML file.
+        overrides: ``key=value`` assignments that replace or add keys, values read as YAML.
+
+    Returns:
+        The study; a relative corpus that exists, from here or from beside the file, is made absolute.
+
+    Raises:
+        InputError: In one line, what is wrong, where, and what would be right.
+    """
+    # Before and after: an override may stand in either place too, and then wins.
+    document = _seeds_in_one_place(yamlfile.read(path), wins=False)
+    study = build(_seeds_in_one_place(yamlfile.override(document, overrides), wins=True))
+    return study.model_copy(update={"corpus": _corpus_path(study.corpus, Path(path).parent)})
+
+
+def build(document: yamlfile.Document) -> Study:
+    """A checked study from a document; see `load`.
+
+    Raises:
+        InputError: As `load`.
+    """
+    from sweeper.check import check
+
+    try:
+        study = _validate(document.data)
+        check(study)
+    except InputError as error:
+        raise InputError(f"{document.place(str(error).partition(': ')[0])}: {error}") from None
+    return study
+
+
+def to_yaml(study: Study) -> str:
+    """The resolved study, every key written out; `load` gives an equal study back."""
+    return yamlfile.dump(study.model_dump(mode="json"))
+
+
+def _seeds_in_one_place(document: yamlfile.Document, *, wins: bool) -> yamlfile.Document:
+    """Move ``protocol.seeds`` to ``seeds``, where the study keeps them."""
+    inside = document.data.get("protocol")
+    if not isinstance(inside, dict) or "seeds" not in inside:
+        return document
+    if "seeds" in document.data and not wins:
+        place = document.place("protocol.seeds")
+        raise InputError(f"{place}: seeds: are given twice, here and in protocol; remove one")
+    protocol = {key: value for key, value in inside.items() if key != "seeds"}
+    places = document.places | {"seeds": document.place("protocol.seeds")}
+    data = document.data | {"protocol": protocol, "seeds": inside["seeds"]}
+    return yamlfile.Document(document.path, data, places)
+
+
+def _validate(data: Mapping[str, Any]) -> Study:
+    try:
+        return Study.model_validate(data)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False):
+            if problem["type"] == "extra_forbidden":
+                raise InputError(_unknown_key([str(part) for part in problem["loc"]])) from None
+        raise InputError(describe(error)) from None
+
+
+def _unknown_key(keys: list[str]) -> str:
+    model: Any = Study
+    keys = [key for key in keys if not key.startswith("<")]
+    for key in keys[:-1]:
+        annotation = model.model_fields[key].annotation if key in model.model_fields else Ranges
+        kinds = [each for each in getattr(annotation, "__args__", (annotation,)) if isinstance(each, type)]
+        model = next((each for each in kinds if issubclass(each, BaseModel)), Ranges)
+    section = ".".join(keys[:-1])
+    known = [f"{section}.{name}" if section else name for name in model.model_fields]
+    return f"{'.'.join(keys)}: no such key{did_you_mean('.'.join(keys), known)}"
+
+
+def _corpus_path(corpus: str, beside: Path) -> str:
+    if corpus == "builtin":
+        return corpus
+    for candidate in (Path(corpus), beside / corpus):
+        if candidate.exists():
+            return str(candidate.resolve())
+    return corpus
