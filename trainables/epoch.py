@@ -6,6 +6,7 @@ lockstep and yields after each epoch; the caller reports, saves, or simply drops
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,8 @@ class Epoch:
         confusions: Confusion counts by (split, condition); empty where the stage classifies nothing
             (a generator's epochs), and then the epoch takes no part in selection or early stopping.
         terms: Every loss term by its name, mean over the epoch, shape (rows,).
-        state: All that is needed to go on from here; equal numbers follow as without the interruption.
+        snapshot: Copies all that is needed to go on from here, so that equal numbers follow as without the
+            interruption; to be called before the generator is advanced.
         artifact: On the last epoch, what the stage hands on.
         diagnostics: On the last epoch, what was measured on the finished stage.
         embeddings: On the last epoch, vectors kept for a figure.
@@ -70,11 +72,16 @@ class Epoch:
     total: int
     confusions: Confusions = field(default_factory=dict)
     terms: dict[str, np.ndarray] = field(default_factory=dict)
-    state: Tensors = field(default_factory=dict)
+    snapshot: Callable[[], Tensors] = dict
     artifact: Tensors | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     flags: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> Tensors:
+        """What `snapshot` gives: copied when asked, because most epochs are never saved."""
+        return self.snapshot()
 
     @property
     def last(self) -> bool:

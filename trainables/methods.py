@@ -11,7 +11,6 @@ from pydantic import BaseModel
 
 from trainables.epoch import Epoch, Tensors
 from trainables.errors import InputError
-from trainables.task import Task
 
 #: run(config, task, artifacts of earlier stages by stage name, state to resume from) -> epochs
 StageRun = Callable[..., Iterator[Epoch]]
@@ -74,7 +73,7 @@ METHODS: dict[str, str] = {
 
 def config_of(name: str) -> type[BaseModel]:
     """The config class of a method, without loading torch."""
-    return import_module(f"{_module(name)}.config").Config  # type: ignore[no-any-return]
+    return import_module(f"{_module(name)}.config").Config
 
 
 def get(name: str) -> Method:
@@ -83,7 +82,7 @@ def get(name: str) -> Method:
     Raises:
         InputError: If there is none.
     """
-    return import_module(f"{_module(name)}.method").METHOD  # type: ignore[no-any-return]
+    return import_module(f"{_module(name)}.method").METHOD
 
 
 def _module(name: str) -> str:

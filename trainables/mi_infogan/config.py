@@ -23,11 +23,11 @@ class Align(_Section):
     """Weight of the mutual information (InfoNCE) loss, eq. 6 and 7; 0 skips it."""
     temperature: float = Field(0.1, gt=0)
     """tau of eq. 5, 6 and 13. Decision."""
-    hidden: tuple[int, ...] = Field((256,))
+    hidden: tuple[int, ...] = Field((512,))
     """Hidden widths of the encoder f_a over stored features. Decision (the paper fine-tunes a transformer)."""
     feature_dim: int | None = Field(None, ge=2)
     """Size of h; None is the size of the text vector. Smaller: the text is reduced by PCA on the train rows."""
-    dropout: float = Field(0.2, ge=0, lt=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
     """Dropout on the encoder's hidden units. Decision."""
     learning_rate: float = Field(1e-3, gt=0)
     """Adam's step size. The paper's 1e-4 is for fine-tuning a pre-trained encoder; ours starts untrained."""

@@ -1,0 +1,105 @@
+"""Stored features made ready for training: normalised, and where asked reduced, by each fold's train rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from trainables.corpus import Corpus
+from trainables.epoch import Tensors
+from trainables.protocols import Fold
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Standardisation, then an optional projection, one for each of F folds.
+
+    Attributes:
+        mean: Shape (F, D).
+        std: Shape (F, D); 1 where a column does not vary on the train rows.
+        basis: Principal directions scaled to a mean square of 1, shape (F, D, K), or None.
+    """
+
+    mean: Tensor
+    std: Tensor
+    basis: Tensor | None = None
+
+    @classmethod
+    def fit(cls, corpus: Corpus, folds: Sequence[Fold], modality: str, dim: int | None = None) -> Normaliser:
+        """Fit on the train rows of each fold that have the modality.
+
+        Args:
+            corpus: Gives features and which are present.
+            folds: F folds.
+            modality: Such as ``audio``.
+            dim: Size to reduce to by PCA; None or the full size keeps the columns as they are.
+        """
+        features, present = corpus.features[modality], corpus.present[modality]
+        train = [features[fold.train[present[fold.train]]].astype(np.float64) for fold in folds]
+        mean = np.stack([x.mean(axis=0) for x in train])
+        std = np.stack([x.std(axis=0) for x in train])
+        std[std < 1e-6 * np.maximum(np.abs(mean), 1.0)] = 1.0
+        basis = None
+        if dim is not None and dim < features.shape[1]:
+            basis = _tensor(np.stack([_basis((x - m) / s, dim) for x, m, s in zip(train, mean, std, strict=True)]))
+        return cls(_tensor(mean), _tensor(std), basis)
+
+    @property
+    def dim(self) -> int:
+        """Size of what `apply` gives."""
+        return int(self.mean.shape[1] if self.basis is None else self.basis.shape[2])
+
+    def apply(self, features: np.ndarray, present: np.ndarray) -> Tensor:
+        """Normalised features, shape (F, N, K); a missing one is 0, the mean of the train rows.
+
+        Args:
+            features: Raw features, shape (N, D).
+            present: Which are there, shape (N,).
+        """
+        raw = torch.from_numpy(np.where(present[:, None], features, 0.0).astype(np.float32))
+        out = (raw - self.mean[:, None]) / self.std[:, None]
+        if self.basis is not None:
+            out = out @ self.basis
+        return out * torch.from_numpy(present.astype(np.float32))[None, :, None]
+
+    def state(self, prefix: str) -> Tensors:
+        """Its tensors by prefixed name."""
+        parts = {"mean": self.mean, "std": self.std, "basis": self.basis}
+        return {prefix + name: tensor for name, tensor in parts.items() if tensor is not None}
+
+    @classmethod
+    def load(cls, tensors: Mapping[str, Tensor], prefix: str) -> Normaliser:
+        """The inverse of `state`."""
+        return cls(tensors[prefix + "mean"], tensors[prefix + "std"], tensors.get(prefix + "basis"))
+
+
+def _basis(standardised: np.ndarray, dim: int) -> np.ndarray:
+    dim = min(dim, *standardised.shape)
+    pca = PCA(dim, random_state=0).fit(standardised)
+    return np.asarray(pca.components_.T / np.sqrt(pca.explained_variance_.mean()))
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array.astype(np.float32))
+
+
+def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Weights inversely proportional to class counts, mean 1 over the utterances; a class not seen weighs 1.
+
+    Source: Ahn et al. 2025, section 4.2.3.
+
+    Args:
+        labels: Class indices, shape (N,).
+        classes: How many classes there are.
+
+    Returns:
+        Shape (classes,), float32.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 1.0).astype(np.float32)

@@ -1,0 +1,186 @@
+"""Stage 1, section 3.1: audio encoder and classifier, aligned with the text embeddings (eq. 1-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainables.epoch import Epoch, Tensors
+from trainables.losses import info_nce, weighted_cross_entropy
+from trainables.mi_infogan.config import Align, Config
+from trainables.mi_infogan.data import Data
+from trainables.scoring import Part, score
+from trainables.selection import Best
+from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, seed_of
+from trainables.task import Task
+
+NAME = "align"
+#: Size of h where neither a text embedding nor the config gives one.
+DEFAULT_DIM = 128
+
+
+class Baseline(nn.Module):
+    """Encoder f_a, classifier (W_y, b_y) and text projection (W_t, b_t).
+
+    The encoder ends in a LayerNorm, as the pooled output of the paper's transformer does.
+
+    Args:
+        config: The stage's settings.
+        audio_dim: Size of the stored audio features.
+        text_dim: Size of the text embedding, and so of h (eq. 5 compares them); 0 without text.
+        classes: How many classes there are.
+    """
+
+    def __init__(self, config: Align, audio_dim: int, text_dim: int, classes: int) -> None:
+        super().__init__()
+        feature_dim = text_dim or config.feature_dim or DEFAULT_DIM
+        sizes = (audio_dim, *config.hidden)
+        self.inner = nn.ModuleList(nn.Linear(wide, narrow) for wide, narrow in pairwise(sizes))
+        self.outer = nn.Linear(sizes[-1], feature_dim)
+        self.norm = nn.LayerNorm(feature_dim)
+        self.W_y = nn.Linear(feature_dim, classes)
+        self.W_t = nn.Linear(feature_dim, text_dim) if text_dim else None
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """h = f_a(x), eq. 1: shape (B, D) to (B, H); ``keep`` multiplies the last hidden units (dropout)."""
+        for layer in self.inner:
+            x = torch.relu(layer(x))
+        return self.norm(self.outer(x if keep is None else x * keep))
+
+
+def build(config: Config, data: Data) -> Stack:
+    """One `Baseline` a row, each initialised under its own seed."""
+    seeds = [seed_of(fold.name, seed, NAME, "init") for fold, seed in data.task.rows]
+    text_dim = 0 if data.text is None else data.text.dim
+    return Stack(lambda: Baseline(config.align, data.audio.dim, text_dim, data.classes), seeds).to(data.device)
+
+
+def linear(params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
+    """Apply one of the prediction layers, ``W_y`` or ``W_t``, to h: eq. 2, 6, 10 and 12."""
+    return h @ params[f"{layer}.weight"].mT + params[f"{layer}.bias"].unsqueeze(-2)
+
+
+def losses(config: Align, stack: Stack, params: Tensors, batch: Tensors) -> Tensors:
+    """The terms of eq. 7 for one row and batch, each of shape (); a weight of 0 skips its term.
+
+    Args:
+        config: The stage's settings.
+        stack: Gives the module.
+        params: The row's parameters.
+        batch: ``x`` (B, D), ``t`` (B, K), ``y`` (B,), ``has_text`` (B,), ``weights`` (C,) and, with dropout,
+            ``keep`` (B, hidden).
+    """
+    h = stack.call(params, *(batch[name] for name in ("x", "keep") if name in batch))
+    t, present = batch["t"], batch["has_text"]
+    terms = {"ser": weighted_cross_entropy(linear(params, "W_y", h), batch["y"], batch["weights"])}
+    if config.alpha > 0 and t.shape[-1]:
+        terms["cl"] = info_nce(t, h, temperature=config.temperature, present=present)
+    if config.beta > 0 and t.shape[-1]:
+        terms["mi"] = info_nce(t, linear(params, "W_t", h), temperature=config.temperature, present=present)
+    return terms
+
+
+def total(config: Align, terms: Tensors) -> Tensor:
+    """Eq. 7: L_SER + alpha L_CL + beta L_MI."""
+    weight = {"ser": 1.0, "cl": config.alpha, "mi": config.beta}
+    return torch.stack([weight[name] * term for name, term in terms.items()]).sum(0)
+
+
+def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Iterator[Epoch]:
+    """Train every row's baseline; yield after each epoch.
+
+    Its artifact: the parameters of each row at its dev-chosen epoch and the normalisers.
+    """
+    del artifacts  # the first stage
+    data = Data.make(config, task)
+    stack, best = build(config, data), Best(data.rows)
+    optimizer = Optimizer([stack], learning_rate=config.align.learning_rate, weight_decay=config.align.weight_decay)
+    counts, done = np.zeros((data.rows, data.classes, data.classes), dtype=np.int64), 0
+    if state is not None:
+        stack.load(state, "params/")
+        optimizer.load(state, "adam/")
+        best.load(state)
+        counts, done = state["test"].numpy(), int(state["epoch"])
+    dev, test = data.part("dev"), data.part("test")
+
+    def logits(part: Part, rows: np.ndarray) -> Tensor:
+        h = stack.apply(data.x[data.fold[rows], part.index[rows]], rows)
+        return linear({name: tensor[rows] for name, tensor in stack.params.items()}, "W_y", h)
+
+    for index in range(done + 1, config.align.epochs + 1):
+        terms = _epoch(config.align, data, stack, optimizer, index)
+        confusions, better = score(best, dev, test, logits, "audio", counts)
+        counts = confusions["test", "audio"]
+        best.keep(better, stack.params)
+        last = index == config.align.epochs
+        yield Epoch(
+            stage=NAME,
+            index=index,
+            total=config.align.epochs,
+            confusions=confusions,
+            terms=terms,
+            snapshot=partial(snapshot, stack, optimizer, best, counts, index),
+            artifact=_artifact(data, best) if last else None,
+        )
+
+
+def snapshot(stack: Stack, optimizer: Optimizer, best: Best, test: np.ndarray, epoch: int) -> Tensors:
+    """The state of a classifying stage after an epoch, as `run` takes it up again."""
+    place = {"test": torch.from_numpy(test), "epoch": torch.tensor(epoch)}
+    return stack.state("params/") | optimizer.state("adam/") | best.state() | place
+
+
+def _epoch(config: Align, data: Data, stack: Stack, optimizer: Optimizer, index: int) -> dict[str, np.ndarray]:
+    draws, means = Draws(data.task, NAME, index, device=data.device), Means()
+    weights = data.weights(config.class_weights)
+    for batch in draws.batches(data.train, data.steps(config.batch_size), config.batch_size).unbind(1):
+        inputs = {**data.batch(batch), "weights": weights}
+        if config.dropout and config.hidden:
+            inputs["keep"] = draws.keep(1 - config.dropout, batch.shape[1], config.hidden[-1])
+        terms = map_rows(partial(losses, config, stack), stack.params, inputs)
+        optimizer.step(total(config, terms))
+        means.add(terms)
+    return means.result()
+
+
+def _artifact(data: Data, best: Best) -> Tensors:
+    text = {} if data.text is None else data.text.state("text.")
+    return {**best.tensors, **data.audio.state("audio."), **text}
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A finished baseline as the later stages use it.
+
+    Attributes:
+        stack: The baselines, at each row's dev-chosen epoch.
+        h: Features of every labeled utterance, shape (R, N, H).
+        row: 0 to R - 1, shape (R, 1), to index h with.
+    """
+
+    stack: Stack
+    h: Tensor
+    row: Tensor
+
+    @property
+    def heads(self) -> Tensors:
+        """W_y, b_y, W_t, b_t."""
+        return {name: tensor for name, tensor in self.stack.params.items() if name.startswith("W_")}
+
+    @classmethod
+    def load(cls, config: Config, data: Data, artifact: Tensors) -> Frozen:
+        """Rebuild the baselines from the stage's artifact and apply their encoders, eq. 1."""
+        stack = build(config, data).load(artifact)
+        with torch.no_grad():
+            h = torch.stack([_encode(stack, row, data.x[fold]) for row, fold in enumerate(data.fold[:, 0])])
+        return cls(stack, h, torch.arange(data.rows, device=data.device)[:, None])
+
+
+def _encode(stack: Stack, row: int, x: Tensor) -> Tensor:
+    return stack.call({name: tensor[row] for name, tensor in stack.params.items()}, x)

@@ -1,0 +1,205 @@
+"""Stage 2, section 3.2: an InfoGAN over the aligned features, W_y and W_t frozen (eq. 8-14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainables.epoch import Epoch, Tensors
+from trainables.losses import info_nce
+from trainables.mi_infogan import align, quality
+from trainables.mi_infogan.config import Config, Generate
+from trainables.mi_infogan.data import Data
+from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, mlp, seed_of
+from trainables.task import Task
+
+NAME = "generate"
+#: A stack of networks and what trains it.
+Player = tuple[Stack, Optimizer]
+
+
+def _leaky() -> nn.Module:
+    return nn.LeakyReLU(0.2)
+
+
+def condition_dim(config: Config, data: Data) -> int:
+    """Size of what the generator is conditioned on: the one-hot label, and the text where it is used."""
+    return data.classes + (data.t.shape[-1] if config.generate.text else 0)
+
+
+def generator(config: Generate, condition: int, feature_dim: int) -> nn.Module:
+    """G of eq. 8 over the concatenation (z, c, t); the paper's is one linear layer."""
+    return mlp((config.noise_dim + condition, *[config.width] * (config.depth - 1), feature_dim), activation=_leaky)
+
+
+def discriminator(config: Generate, feature_dim: int) -> nn.Module:
+    """D of eq. 9, to a logit; the paper's is one linear layer."""
+    hidden = [config.discriminator_width] * (config.discriminator_depth - 1)
+    return mlp((feature_dim, *hidden, 1), activation=_leaky)
+
+
+def build(config: Config, data: Data, feature_dim: int) -> tuple[Stack, Stack]:
+    """Generators and discriminators, one each a row."""
+    settings, condition = config.generate, condition_dim(config, data)
+    made = []
+    for name, make in (
+        ("G", lambda: generator(settings, condition, feature_dim)),
+        ("D", lambda: discriminator(settings, feature_dim)),
+    ):
+        seeds = [seed_of(fold.name, seed, NAME, name) for fold, seed in data.task.rows]
+        made.append(Stack(make, seeds).to(data.device))
+    return made[0], made[1]
+
+
+def conditions(config: Config, data: Data, index: Tensor) -> Tensor:
+    """(c, t) of the given utterances, shape (R, B, condition)."""
+    label = F.one_hot(data.labels[index], data.classes).float()
+    return torch.cat([label, data.t[data.fold, index]], -1) if config.generate.text else label
+
+
+def discriminator_loss(D: Stack, params: Tensors, batch: Tensors) -> Tensor:
+    """The discriminator's side of eq. 9, as a loss to be minimised, shape ().
+
+    Args:
+        D: Gives the module.
+        params: Its parameters.
+        batch: ``h`` (B, H), ``fake`` (B, H) and, with mixup, ``share`` (B,) of the real feature: D sees the
+            mixture and must say the share (Zhang et al. 2018). Without it: -log D(h) - log(1 - D(fake)).
+    """
+    if "share" in batch:
+        return F.binary_cross_entropy_with_logits(D.call(params, _mixed(batch))[:, 0], batch["share"])
+    return F.softplus(-D.call(params, batch["h"])).mean() + F.softplus(D.call(params, batch["fake"])).mean()
+
+
+def adversarial_loss(D: Stack, params: Tensors, batch: Tensors, *, saturating: bool = False) -> Tensor:
+    """The generator's side of eq. 9, shape (): -log D of the fake (or mixed) features.
+
+    Args:
+        D: Gives the module.
+        params: Its parameters.
+        batch: As in `discriminator_loss`.
+        saturating: As printed: log(1 - D), the discriminator's own loss with its sign turned.
+    """
+    seen = _mixed(batch) if "share" in batch else batch["fake"]
+    logit = D.call(params, seen)[:, 0]
+    if not saturating:
+        return F.softplus(-logit).mean()
+    return -F.binary_cross_entropy_with_logits(logit, batch.get("share", torch.zeros_like(logit)))
+
+
+def _mixed(batch: Tensors) -> Tensor:
+    return torch.lerp(batch["fake"], batch["h"], batch["share"][:, None])
+
+
+def information_losses(heads: Tensors, batch: Tensors, *, temperature: float) -> Tensors:
+    """L_Iy (eq. 10, 11) and L_It (eq. 12, 13) of generated features under the frozen layers, shape () each.
+
+    Args:
+        heads: W_y, b_y and, with text, W_t, b_t.
+        batch: ``fake`` (B, H), ``y`` (B,), ``t`` (B, K), ``has_text`` (B,).
+        temperature: tau of eq. 13.
+    """
+    fake, t = batch["fake"], batch["t"]
+    terms = {"I_y": F.cross_entropy(align.linear(heads, "W_y", fake), batch["y"])}
+    if t.shape[-1]:
+        projected = align.linear(heads, "W_t", fake)
+        terms["I_t"] = info_nce(t, projected, temperature=temperature, present=batch["has_text"])
+    return terms
+
+
+def generator_losses(
+    config: Config, G: Stack, D: Stack, params: Tensors, critic: Tensors, heads: Tensors, batch: Tensors
+) -> Tensors:
+    """The terms of eq. 14 on the generator's side for one row and batch; a weight of 0 skips its term."""
+    settings = config.generate
+    batch = {**batch, "fake": G.call(params, batch["input"])}
+    terms = {"adversarial": adversarial_loss(D, critic, batch, saturating=settings.adversarial == "saturating")}
+    information = information_losses(heads, batch, temperature=config.align.temperature)
+    weights = {"I_y": settings.lambda_y, "I_t": settings.lambda_t}
+    return terms | {name: term for name, term in information.items() if weights[name] > 0}
+
+
+def total(config: Generate, terms: Tensors) -> Tensor:
+    """Eq. 14 as the generator minimises it: the information losses are added (see `method`, deviations)."""
+    weights = {"adversarial": 1.0, "I_y": config.lambda_y, "I_t": config.lambda_t}
+    return torch.stack([weights[name] * term for name, term in terms.items()]).sum(0)
+
+
+def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Iterator[Epoch]:
+    """Train every row's generator against its discriminator; yield after each epoch.
+
+    Its artifact: the generators after the last epoch. On that epoch their quality is measured.
+    """
+    data = Data.make(config, task)
+    frozen = align.Frozen.load(config, data, artifacts[align.NAME])
+    settings = config.generate
+    rate = {"learning_rate": settings.learning_rate, "beta1": settings.beta1}
+    G, D = ((stack, Optimizer([stack], **rate)) for stack in build(config, data, frozen.h.shape[-1]))
+    done = 0
+    if state is not None:
+        for (stack, optimizer), name in ((G, "G"), (D, "D")):
+            stack.load(state, f"{name}/")
+            optimizer.load(state, f"adam.{name}/")
+        done = int(state["epoch"])
+
+    for index in range(done + 1, settings.epochs + 1):
+        terms, last = _epoch(config, data, frozen, (G, D), index), index == settings.epochs
+        report = _measure(config, data, frozen, G[0]) if last else quality.Report()
+        yield Epoch(
+            stage=NAME,
+            index=index,
+            total=settings.epochs,
+            terms=terms,
+            snapshot=partial(_snapshot, G, D, index),
+            artifact=G[0].state("G/") if last else None,
+            diagnostics=report.diagnostics,
+            embeddings=report.embeddings,
+            flags=report.flags,
+        )
+
+
+def _measure(config: Config, data: Data, frozen: align.Frozen, G: Stack) -> quality.Report:
+    terms = partial(information_losses, temperature=config.align.temperature)
+    return quality.measure(
+        data,
+        frozen,
+        sample=lambda index, draws: sample(config, data, G, index, draws),
+        information=lambda batch: map_rows(terms, frozen.heads, batch),
+    )
+
+
+def _snapshot(G: Player, D: Player, index: int) -> Tensors:
+    stacks = G[0].state("G/") | D[0].state("D/")
+    return stacks | G[1].state("adam.G/") | D[1].state("adam.D/") | {"epoch": torch.tensor(index)}
+
+
+def _epoch(
+    config: Config, data: Data, frozen: align.Frozen, players: tuple[Player, Player], index: int
+) -> dict[str, np.ndarray]:
+    (G, generator_step), (D, discriminator_step) = players
+    draws, means, settings = Draws(data.task, NAME, index, device=data.device), Means(), config.generate
+    for chosen in draws.batches(data.train, data.steps(settings.batch_size), settings.batch_size).unbind(1):
+        batch = data.batch(chosen) | {"h": frozen.h[frozen.row, chosen]}
+        noise = draws.normal(chosen.shape[1], settings.noise_dim)
+        batch["input"] = torch.cat([noise, conditions(config, data, chosen)], -1)
+        if settings.mixup > 0:
+            batch["share"] = draws.beta(settings.mixup, chosen.shape[1])
+        seen = batch | {"fake": G.apply(batch["input"]).detach()}
+        against = map_rows(partial(discriminator_loss, D), D.params, seen)
+        discriminator_step.step(against)
+        terms = map_rows(partial(generator_losses, config, G, D), G.params, D.params, frozen.heads, batch)
+        generator_step.step(total(settings, terms))
+        means.add({"discriminator": against, **terms})
+    return means.result()
+
+
+def sample(config: Config, data: Data, G: Stack, index: Tensor, draws: Draws) -> Tensor:
+    """Features generated for the conditions of the given utterances, shape (R, n) to (R, n, H); eq. 8."""
+    noise = draws.normal(index.shape[1], config.generate.noise_dim)
+    with torch.no_grad():
+        return G.apply(torch.cat([noise, conditions(config, data, index)], -1))

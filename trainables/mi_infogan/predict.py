@@ -1,0 +1,49 @@
+"""Classify a corpus with trained artifacts: normaliser, encoder and classifier, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from trainables.corpus import Corpus
+from trainables.epoch import Tensors
+from trainables.features import Normaliser
+from trainables.mi_infogan import align
+from trainables.mi_infogan.config import Config
+from trainables.stacking import Stack, mlp
+
+
+def predict_logits(config: Config, artifacts: Mapping[str, Tensors], corpus: Corpus) -> Tensor:
+    """Logits of every utterance under every trained row, shape (rows, N, classes).
+
+    Args:
+        config: The settings the artifacts were trained under.
+        artifacts: Artifacts of `align` and, where it was trained, `augment`.
+        corpus: What to classify; labels are not looked at.
+    """
+    baseline = artifacts[align.NAME]
+    rows, classes, _ = baseline["W_y.weight"].shape
+    h = _encode(config, baseline, corpus)
+    if "augment" not in artifacts:
+        return align.linear(baseline, "W_y", h)
+    multimodal = config.augment.inputs == "audio+text"
+    inputs = torch.cat([h, _applied(baseline, "text", corpus, rows)], -1) if multimodal else h
+    hidden = config.augment.hidden if multimodal else ()
+    stack = Stack(lambda: mlp((inputs.shape[-1], *hidden, classes)), [0] * rows)
+    return stack.load(artifacts["augment"]).apply(inputs)
+
+
+def _encode(config: Config, baseline: Tensors, corpus: Corpus) -> Tensor:
+    x = _applied(baseline, "audio", corpus, len(baseline["W_y.weight"]))
+    text_dim = baseline["W_t.weight"].shape[1] if "W_t.weight" in baseline else 0
+    rows, classes, _ = baseline["W_y.weight"].shape
+    stack = Stack(lambda: align.Baseline(config.align, x.shape[-1], text_dim, classes), [0] * rows)
+    return stack.load(baseline).apply(x)
+
+
+def _applied(baseline: Tensors, modality: str, corpus: Corpus, rows: int) -> Tensor:
+    """Normalised features of a modality for every row, shape (R, N, K)."""
+    features = Normaliser.load(baseline, f"{modality}.").apply(corpus.features[modality], corpus.present[modality])
+    return features.repeat_interleave(rows // len(features), 0)

@@ -1,0 +1,208 @@
+"""Rows side by side: the states of one small model for every fold and seed, stacked along the first axis.
+
+The methods' code is that of a single model; `Stack` keeps R copies of its parameters and maps a function of
+(parameters, batch) over them with `torch.vmap`. Adam works element by element, so one optimizer over the stack
+is R separate ones. Everything random is drawn row by row from a generator seeded by (fold, seed, stage, epoch):
+a row's numbers depend neither on its neighbours nor on where a run was resumed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from trainables.epoch import Tensors
+from trainables.task import Task
+
+
+def seed_of(*parts: object) -> int:
+    """A 63-bit seed from anything printable; equal parts give equal seeds on every machine."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+class Draws:
+    """Random numbers for every row of a task, each from its own generator.
+
+    Args:
+        task: Gives the rows.
+        purpose: What the numbers are for, such as ``"align", epoch``; others get independent numbers.
+        device: Where the numbers are put; they are drawn on the CPU, equal on every device.
+    """
+
+    def __init__(self, task: Task, *purpose: object, device: torch.device | str = "cpu") -> None:
+        self._device = device
+        seeds = [seed_of(fold.name, seed, *purpose) for fold, seed in task.rows]
+        self._torch = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._numpy = [np.random.default_rng(seed) for seed in seeds]
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, shape (R, *shape)."""
+        return torch.stack([torch.randn(shape, generator=generator) for generator in self._torch]).to(self._device)
+
+    def keep(self, probability: float, *shape: int) -> Tensor:
+        """Dropout's multipliers: 1 / probability with that probability, else 0; shape (R, *shape)."""
+        uniform = torch.stack([torch.rand(shape, generator=generator) for generator in self._torch])
+        return ((uniform < probability).float() / probability).to(self._device)
+
+    def beta(self, a: float, *shape: int) -> Tensor:
+        """Beta(a, a) numbers, shape (R, *shape)."""
+        numbers = np.stack([rng.beta(a, a, shape).astype(np.float32) for rng in self._numpy])
+        return torch.from_numpy(numbers).to(self._device)
+
+    def batches(self, items: Sequence[np.ndarray], steps: int, size: int) -> Tensor:
+        """Each row's items in shuffled order, cut into batches, shape (R, steps, size).
+
+        A row with fewer items than ``steps * size`` goes through further shuffles of them.
+        """
+        shuffled = [_endless(rng, row, steps * size) for rng, row in zip(self._numpy, items, strict=True)]
+        return torch.from_numpy(np.stack(shuffled)).view(len(items), steps, size).to(self._device)
+
+    def choice(self, items: Sequence[np.ndarray], count: int) -> Tensor:
+        """``count`` items of each row, without repeats as long as there are enough, shape (R, count)."""
+        return self.batches(items, 1, count)[:, 0]
+
+
+def _endless(rng: np.random.Generator, items: np.ndarray, count: int) -> np.ndarray:
+    shuffles = -(-count // len(items))
+    return np.concatenate([rng.permutation(items) for _ in range(shuffles)])[:count]
+
+
+class Stack:
+    """R copies of one module as stacked parameters, shape (R, ...) each.
+
+    Args:
+        make: Builds one module; called once a row, under that row's seed.
+        seeds: One seed a row.
+    """
+
+    def __init__(self, make: Callable[[], nn.Module], seeds: Sequence[int]) -> None:
+        copies = []
+        with torch.random.fork_rng(devices=[]):
+            for seed in seeds:
+                torch.manual_seed(seed)
+                copies.append(make())
+        self.module = copies[0]
+        self.params: Tensors = {
+            name: torch.stack([dict(copy.named_parameters())[name].detach() for copy in copies])
+            for name, _ in self.module.named_parameters()
+        }
+
+    def train(self) -> Stack:
+        """Let gradients reach the parameters."""
+        for tensor in self.params.values():
+            tensor.requires_grad_(True)
+        return self
+
+    def load(self, tensors: Mapping[str, Tensor], prefix: str = "") -> Stack:
+        """Take stacked parameters by name (all of them must be there)."""
+        with torch.no_grad():
+            for name, tensor in self.params.items():
+                tensor.copy_(tensors[prefix + name])
+        return self
+
+    def state(self, prefix: str = "") -> Tensors:
+        """A copy of the stacked parameters, by prefixed name."""
+        return {prefix + name: tensor.detach().clone() for name, tensor in self.params.items()}
+
+    def call(self, params: Mapping[str, Tensor], *inputs: Tensor) -> Tensor:
+        """One row's module with its parameters; for use inside `map_rows`."""
+        return functional_call(self.module, dict(params), inputs)
+
+    def apply(self, inputs: Tensor, rows: np.ndarray | None = None) -> Tensor:
+        """Every row's module on its own inputs, shape (R, ...); of the given rows only, where given."""
+        params = self.params if rows is None else {name: tensor[rows] for name, tensor in self.params.items()}
+        return map_rows(self.call, params, inputs)
+
+    def to(self, device: torch.device | str) -> Stack:
+        """Move the parameters."""
+        self.params = {name: tensor.to(device) for name, tensor in self.params.items()}
+        return self
+
+
+def map_rows(function: Callable[..., Any], *stacked: object) -> Any:
+    """Apply a function of one row to every row: inputs and outputs gain a leading axis R."""
+    return torch.vmap(function, randomness="error")(*stacked)
+
+
+class Optimizer:
+    """Adam over stacks, with a state that can be saved and taken up again.
+
+    Args:
+        stacks: What to train; their parameters must require gradients.
+        learning_rate: Step size.
+        weight_decay: Decoupled weight decay (0 is plain Adam).
+        beta1: Decay of the first moment.
+    """
+
+    def __init__(
+        self, stacks: Sequence[Stack], *, learning_rate: float, weight_decay: float = 0.0, beta1: float = 0.9
+    ) -> None:
+        self._params = [tensor for stack in stacks for tensor in stack.train().params.values()]
+        self._adam = torch.optim.AdamW(
+            self._params, lr=learning_rate, betas=(beta1, 0.999), weight_decay=weight_decay, foreach=True
+        )
+
+    def step(self, loss: Tensor) -> None:
+        """Descend on the sum of the rows' losses, shape (R,); no row reaches another's parameters.
+
+        A parameter that the loss does not use (a term of weight 0) stays as it is.
+        """
+        grads = torch.autograd.grad(loss.sum(), self._params, allow_unused=True)
+        for param, grad in zip(self._params, grads, strict=True):
+            param.grad = grad
+        self._adam.step()
+
+    def state(self, prefix: str) -> Tensors:
+        """Moments and step counts by prefixed name."""
+        saved: Tensors = {}
+        for index, slot in self._adam.state_dict()["state"].items():
+            for key, value in slot.items():
+                saved[f"{prefix}{index}.{key}"] = value.detach().clone()
+        return saved
+
+    def load(self, tensors: Mapping[str, Tensor], prefix: str) -> Optimizer:
+        """Take up a saved state."""
+        full = self._adam.state_dict()
+        for name, tensor in tensors.items():
+            if name.startswith(prefix):
+                index, key = name.removeprefix(prefix).split(".")
+                full["state"].setdefault(int(index), {})[key] = tensor.clone()
+        self._adam.load_state_dict(full)
+        return self
+
+
+class Means:
+    """Running means of loss terms over the steps of an epoch, without waiting for the device."""
+
+    def __init__(self) -> None:
+        self._sums: Tensors = {}
+        self._steps = 0
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """Add one step's terms, shape (R,) each."""
+        self._steps += 1
+        for name, term in terms.items():
+            value = term.detach()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+
+    def result(self) -> dict[str, np.ndarray]:
+        """The means, shape (R,) each."""
+        return {name: (value / self._steps).cpu().numpy() for name, value in self._sums.items()}
+
+
+def mlp(sizes: Sequence[int], *, activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Linear layers of those sizes with an activation between, none after the last."""
+    layers: list[nn.Module] = []
+    for index, (wide, narrow) in enumerate(pairwise(sizes)):
+        if index:
+            layers.append(activation())
+        layers.append(nn.Linear(wide, narrow))
+    return nn.Sequential(*layers)
