@@ -1,0 +1,267 @@
+"""A corpus: utterances with their speakers, sessions, dialogues and labels, and one feature array a modality.
+
+On disk it is a folder of Parquet files joined on ``utterance_id``; see `load`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from trainables import corpus_features
+from trainables.corpus_files import File, Files, in_memory, open_folder, text_column
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    from trainables.corpus_check import CorpusSummary
+
+#: The corpus that needs no file: `trainables.synth` makes it in memory.
+BUILTIN = "builtin"
+#: Raised when the fingerprint of the same content changes.
+_FINGERPRINT_VERSION = b"corpus 1"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a method is trained on; rows are utterances, sorted by ``utterance_id``.
+
+    Attributes:
+        name: The folder's name, or ``builtin``.
+        utterances: N rows with ``utterance_id``, ``speaker``, ``session``, ``dialogue``, ``turn``, ``label``
+            (NA = unlabeled), and ``split`` and ``transcript`` where the corpus has them.
+        features: Modality -> vectors, float32, shape (N, D), all NaN where the modality is missing.
+        present: Modality -> which utterances have it, bool, shape (N,).
+        labels: Class indices, int64, shape (N,); -1 = unlabeled.
+        classes: Class names, sorted.
+        columns: Modality -> name of the feature column used.
+        fingerprint: SHA-256 (hex) of ids, groups, labels and vectors: the same however the files are named,
+            ordered, split or compressed.
+        warnings: What a reader of results on this corpus should know.
+    """
+
+    name: str
+    utterances: pd.DataFrame
+    features: Mapping[str, np.ndarray]
+    present: Mapping[str, np.ndarray]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    columns: Mapping[str, str]
+    fingerprint: str
+    warnings: tuple[str, ...]
+
+    @property
+    def speakers(self) -> np.ndarray:
+        """Speaker of each utterance, shape (N,), objects."""
+        return self.utterances["speaker"].to_numpy(dtype=object)
+
+
+def load(
+    path: str | Path,
+    *,
+    features: Mapping[str, str] | None = None,
+    modalities: Sequence[str] | None = None,
+    labeled: bool = True,
+) -> Corpus:
+    """Read and check a corpus.
+
+    The folder's ``*.parquet`` files are joined on ``utterance_id``. Main files hold utterances: ``speaker`` and, if
+    there are any, ``session`` (else the speaker), ``dialogue`` (else the utterance), ``turn`` (else 0), ``label``
+    (null = unlabeled), ``split`` (train, dev or test) and ``transcript``. Feature columns are lists of numbers called
+    ``audio_...``, ``text_...`` or ``video_...``, in a main file or in a side file of the same utterances. A vector
+    that is null or all NaN, or a false ``has_audio`` (``has_text``, ``has_video``), means a missing modality.
+
+    Args:
+        path: The folder, or ``builtin`` for the corpus of `trainables.synth`.
+        features: Feature column by modality, where there are several; by default the only one of the main files,
+            or the only one without gaps.
+        modalities: Which modalities to read; by default all.
+        labeled: Refuse a corpus that cannot be trained on: no labels, fewer than two classes, or a class with a
+            single utterance. Prediction needs none.
+
+    Raises:
+        InputError: In one line: file, column, row, what was found, and the remedy.
+    """
+    files = builtin() if str(path) == BUILTIN else open_folder(Path(path))
+    columns = corpus_features.choose(files, features, modalities)
+    utterances, warnings = _utterances(files)
+    classes = tuple(sorted(utterances["label"].dropna().unique()))
+    if labeled:
+        _check_labels(files, utterances["label"])
+    index = {name: number for number, name in enumerate(classes)}
+    labels = np.array([index.get(label, -1) for label in utterances["label"]], dtype=np.int64)
+    position = {name: row for row, name in enumerate(utterances["utterance_id"])}
+    arrays: dict[str, np.ndarray] = {}
+    present: dict[str, np.ndarray] = {}
+    for modality, column in columns.items():
+        arrays[modality], present[modality], warning = corpus_features.read(files, modality, column, position)
+        warnings += [warning] if warning else []
+    from trainables.corpus_check import content_warnings
+
+    warnings += content_warnings(utterances, arrays, present, columns)
+    return Corpus(
+        name=files.corpus,
+        utterances=utterances,
+        features=arrays,
+        present=present,
+        labels=labels,
+        classes=classes,
+        columns=columns,
+        fingerprint=fingerprint(utterances, arrays, present),
+        warnings=tuple(warnings),
+    )
+
+
+def inspect(path: str | Path) -> CorpusSummary:
+    """What a corpus holds and which protocols it allows; see `trainables.corpus_check.CorpusSummary`.
+
+    Raises:
+        InputError: As `load` does, except that several feature columns of a modality are all reported.
+    """
+    from trainables.corpus_check import summarise
+
+    return summarise(path)
+
+
+def builtin() -> Files:
+    """The built-in corpus as files in memory."""
+    from trainables import synth
+
+    return in_memory(BUILTIN, synth.make())
+
+
+def fingerprint(utterances: pd.DataFrame, features: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 (hex) of the content that can change a result.
+
+    Args:
+        utterances: Sorted by ``utterance_id``.
+        features: Modality -> vectors, shape (N, D).
+        present: Modality -> which utterances have it, shape (N,).
+    """
+    digest = hashlib.sha256(_FINGERPRINT_VERSION)
+
+    def add(*parts: bytes) -> None:
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+
+    for name in ("utterance_id", "speaker", "session", "dialogue", "turn", "split", "label"):
+        if name in utterances:
+            texts = [None if pd.isna(value) else str(value) for value in utterances[name]]
+            add(name.encode(), *(b"\0" if text is None else b"\1" + text.encode() for text in texts))
+    for modality in sorted(features):
+        there = present[modality]
+        values = np.where(there[:, None], features[modality], 0.0).astype("<f4") + np.float32(0)
+        add(modality.encode(), str(values.shape).encode(), there.tobytes(), values.tobytes())
+    return digest.hexdigest()
+
+
+def _utterances(files: Files) -> tuple[pd.DataFrame, list[str]]:
+    """The table of utterances, sorted by id, and what had to be assumed."""
+    tables = [_describe(files, file) for file in files.main]
+    table = pd.concat(tables, ignore_index=True).sort_values("utterance_id", kind="stable", ignore_index=True)
+    _check_side_columns(files, table)
+    warnings = []
+    for name, source, meaning in (
+        ("session", "speaker", "each speaker is a session"),
+        ("dialogue", "utterance_id", "each utterance is a dialogue"),
+        ("turn", None, "the order inside dialogues is unknown"),
+    ):
+        if name not in table:
+            table[name] = 0 if source is None else table[source]
+            warnings.append(f"no column {name}: {meaning}")
+    if "label" not in table:
+        table["label"] = pd.Series(pd.NA, index=table.index, dtype="str")
+    order = ("utterance_id", "speaker", "session", "dialogue", "turn", "split", "label", "transcript")
+    return table[[name for name in order if name in table]], warnings
+
+
+def _describe(files: Files, file: File) -> pd.DataFrame:
+    """The describing columns of one main file, in its order."""
+    columns: dict[str, object] = {"utterance_id": pd.array(files.ids[file.name], dtype="str")}
+    optional = [name for name in ("session", "dialogue", "split", "label", "transcript") if _shared(files, file, name)]
+    for name in ("speaker", *optional):
+        values = text_column(file, name).to_pylist()
+        _check_texts(file, name, values, files.ids[file.name])
+        columns[name] = pd.array(values, dtype="str")
+    if _shared(files, file, "turn"):
+        columns["turn"] = _turns(file, files.ids[file.name])
+    return pd.DataFrame(columns)
+
+
+def _shared(files: Files, file: File, name: str) -> bool:
+    """Whether a file has a column; all main files have it or none does."""
+    there = [name in each.columns for each in files.main]
+    if any(there) and not all(there):
+        has, lacks = files.main[there.index(True)].name, files.main[there.index(False)].name
+        raise InputError(f"{lacks}: no column {name}, though {has} has one; add it (null where unknown)")
+    return name in file.columns
+
+
+def _check_texts(file: File, name: str, values: list[str | None], ids: list[str]) -> None:
+    allowed = {"split": ("train", "dev", "test")}.get(name)
+    for row, value in enumerate(values):
+        place = f"{file.name}: {name}, row {row} ({ids[row]})"
+        if value is None:
+            if name in ("speaker", "session", "dialogue"):
+                raise InputError(f"{place}: is missing; every utterance needs a {name}")
+        elif name == "transcript":
+            continue
+        elif value != value.strip() or not value:
+            raise InputError(f"{place}: {value!r} is blank or padded; remove the spaces, null means none")
+        elif allowed and value not in allowed:
+            raise InputError(f"{place}: found {value!r}, expected {', '.join(allowed)} or null; rename it")
+
+
+def _turns(file: File, ids: list[str]) -> np.ndarray:
+    column = file.read(["turn"])["turn"]
+    if not pa.types.is_integer(column.type):
+        raise InputError(f"{file.name}: turn: holds {column.type}, expected whole numbers; write it as int")
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise InputError(f"{file.name}: turn, row {row} ({ids[row]}): is missing; number the turns from 0")
+    return np.asarray(column.to_numpy(), dtype=np.int64)
+
+
+def _check_side_columns(files: Files, table: pd.DataFrame) -> None:
+    """Where a side file repeats speaker or label, it must say the same."""
+    for name in ("speaker", "label"):
+        if name not in table:
+            continue
+        truth = dict(zip(table["utterance_id"], table[name], strict=True))
+        for file in files.side:
+            if name in file.columns:
+                for row, (key, value) in enumerate(
+                    zip(files.ids[file.name], text_column(file, name).to_pylist(), strict=True)
+                ):
+                    known: str | None = None if pd.isna(truth[key]) else truth[key]
+                    if value != known:
+                        raise InputError(
+                            f"{file.name}: {name}, row {row} ({key}): {value!r}, but the main file says {known!r}; "
+                            "correct one of the two"
+                        )
+
+
+def _check_labels(files: Files, labels: pd.Series) -> None:
+    counts = labels.value_counts()
+    if len(counts) == 0:
+        raise InputError(
+            f"{files.main[0].name}: label: no utterance is labeled; add a text column label with the class of each "
+            "utterance (null = unlabeled)"
+        )
+    if len(counts) == 1:
+        raise InputError(
+            f"{files.main[0].name}: label: all {counts.iloc[0]} labels are {counts.index[0]!r}; "
+            "a classifier needs at least 2 classes"
+        )
+    if counts.min() < 2:
+        raise InputError(
+            f"{files.main[0].name}: label: class {counts.idxmin()!r} has a single utterance; "
+            "a class needs at least 2: set its label to null, or merge it into another class"
+        )

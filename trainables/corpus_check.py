@@ -1,0 +1,208 @@
+"""What is in a corpus: counts, gaps, oddities, and the protocols it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trainables import corpus_features
+from trainables.corpus import BUILTIN, Corpus, builtin, load
+from trainables.corpus_files import MODALITIES, Files, open_folder
+from trainables.errors import InputError
+from trainables.protocols import Allowance, allowed
+
+#: Share of text vectors found in several sessions from which on it is worth a warning.
+REPEATED_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature column of a corpus.
+
+    Attributes:
+        name: The column.
+        modality: Its modality.
+        dim: Values a vector.
+        missing: Utterances without a vector.
+        constant: Values that are the same in every utterance.
+        used: Whether `load` takes it when not told otherwise.
+    """
+
+    name: str
+    modality: str
+    dim: int
+    missing: int
+    constant: int
+    used: bool
+
+
+@dataclass(frozen=True)
+class CorpusSummary:
+    """What `sweeper data check` shows.
+
+    Attributes:
+        name: The corpus.
+        fingerprint: Of its default feature columns; "" where a column must be chosen first.
+        utterances: How many.
+        labeled: How many with a label.
+        classes: Utterances by class.
+        speakers: Labeled utterances by speaker and class, a row a speaker, with ``utterances`` in all.
+        sessions: The same by session.
+        splits: The same by split; empty where the corpus has none.
+        dialogues: How many.
+        columns: All feature columns.
+        warnings: What a reader of results on this corpus should know.
+        protocols: Every kind of protocol: whether it is allowed, and why not.
+    """
+
+    name: str
+    fingerprint: str
+    utterances: int
+    labeled: int
+    classes: Mapping[str, int]
+    speakers: pd.DataFrame
+    sessions: pd.DataFrame
+    splits: pd.DataFrame
+    dialogues: int
+    columns: tuple[Column, ...]
+    warnings: tuple[str, ...]
+    protocols: tuple[Allowance, ...]
+
+
+def summarise(path: str | Path) -> CorpusSummary:
+    """Read a corpus with all its feature columns.
+
+    Raises:
+        InputError: As `trainables.corpus.load` does, except that several feature columns are all reported.
+    """
+    files = builtin() if str(path) == BUILTIN else open_folder(Path(path))
+    warnings: tuple[str, ...] = ()
+    try:
+        corpus = load(path)
+        used, print_ = dict(corpus.columns), corpus.fingerprint
+    except InputError as ambiguous:
+        first = {m: files.features(m)[0] for m in MODALITIES if files.features(m)}
+        corpus = load(path, features=first)
+        used, print_, warnings = {}, "", (str(ambiguous),)
+    table = corpus.utterances
+    classes = table["label"].value_counts().reindex(corpus.classes)
+    return CorpusSummary(
+        name=corpus.name,
+        fingerprint=print_,
+        utterances=len(table),
+        labeled=int((corpus.labels >= 0).sum()),
+        classes={str(name): int(count) for name, count in classes.items()},
+        speakers=_counts(corpus, "speaker"),
+        sessions=_counts(corpus, "session"),
+        splits=_counts(corpus, "split"),
+        dialogues=int(table["dialogue"].nunique()),
+        columns=_columns(files, corpus, used),
+        warnings=warnings + corpus.warnings,
+        protocols=tuple(allowed(corpus)),
+    )
+
+
+def _counts(corpus: Corpus, by: str) -> pd.DataFrame:
+    table = corpus.utterances
+    if by not in table:
+        return pd.DataFrame()
+    counts = pd.crosstab(table[by], table["label"]).reindex(
+        index=sorted(table[by].dropna().unique()), columns=list(corpus.classes), fill_value=0
+    )
+    counts.insert(0, "utterances", table[by].value_counts().reindex(counts.index))
+    return counts.rename_axis(index=by, columns=None)
+
+
+def _columns(files: Files, corpus: Corpus, used: Mapping[str, str]) -> tuple[Column, ...]:
+    position = {name: row for row, name in enumerate(corpus.utterances["utterance_id"])}
+    found = []
+    for modality in MODALITIES:
+        for name in files.features(modality):
+            values, present, _ = corpus_features.read(files, modality, name, position)
+            found.append(
+                Column(
+                    name=name,
+                    modality=modality,
+                    dim=values.shape[1],
+                    missing=int((~present).sum()),
+                    constant=len(_constant(values[present])),
+                    used=used.get(modality) == name,
+                )
+            )
+    return tuple(found)
+
+
+def content_warnings(
+    utterances: pd.DataFrame,
+    features: Mapping[str, np.ndarray],
+    present: Mapping[str, np.ndarray],
+    columns: Mapping[str, str],
+) -> list[str]:
+    """Oddities of a corpus that can mislead a reader of results on it.
+
+    Args:
+        utterances: The table of utterances.
+        features: Modality -> vectors, shape (N, D).
+        present: Modality -> which utterances have it, shape (N,).
+        columns: Modality -> feature column.
+    """
+    found = []
+    for modality, column in columns.items():
+        values = features[modality][present[modality]]
+        if len(constant := _constant(values)):
+            places = ", ".join(map(str, constant[:5])) + (", ..." if len(constant) > 5 else "")
+            found.append(f"{column}: {len(constant)} of {values.shape[1]} columns do not vary (index {places})")
+    found += _repeated(utterances, features, present)
+    for level in ("session", "speaker"):
+        found += _absent_classes(utterances, level)
+    return found
+
+
+def _constant(values: np.ndarray) -> np.ndarray:
+    """Indices of columns with one value only."""
+    return np.flatnonzero(values.min(axis=0) == values.max(axis=0))
+
+
+def _repeated(
+    utterances: pd.DataFrame, features: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]
+) -> list[str]:
+    warnings = []
+    if "text" in features:
+        there = present["text"]
+        sessions = utterances["session"][there].to_numpy(dtype=object)
+        pairs = pd.DataFrame({"key": _row_keys(features["text"][there]), "session": sessions})
+        repeated = pairs.groupby("key")["session"].transform("nunique") > 1
+        if repeated.mean() >= REPEATED_SHARE:
+            warnings.append(
+                f"texts repeat: {repeated.sum()} of {len(pairs)} utterances ({repeated.mean():.0%}) have a text that "
+                "also occurs in another session, so test texts may be known from training"
+            )
+    for modality in ("audio", "video"):
+        if modality in features:
+            same = pd.Series(_row_keys(features[modality][present[modality]])).duplicated(keep=False).sum()
+            if same:
+                warnings.append(
+                    f"{modality}: {same} utterances have the very vector of another; is a recording in twice?"
+                )
+    return warnings
+
+
+def _row_keys(values: np.ndarray) -> np.ndarray:
+    """Each row as bytes, to be compared as a whole."""
+    keys = np.empty(len(values), dtype=object)
+    keys[:] = [row.tobytes() for row in values]
+    return keys
+
+
+def _absent_classes(utterances: pd.DataFrame, level: str) -> list[str]:
+    labeled = utterances.dropna(subset=["label"])
+    total, groups = labeled["label"].nunique(), labeled.groupby(level)["label"].nunique()
+    short = groups[groups < total]
+    if short.empty or (level == "session" and len(groups) == utterances["speaker"].nunique()):
+        return []
+    names = ", ".join(short.index[:3]) + (", ..." if len(short) > 3 else "")
+    return [f"{len(short)} of {len(groups)} {level}s lack a class ({names})"]
