@@ -113,9 +113,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
     if not near:
         tails = {each.rsplit(".", 1)[-1].lower(): each for each in reversed(words)}
-        near = [
-            tails[hit].lower() for hit in get_close_matches(word.lower().rsplit(".", 1)[-1], list(tails), n=1)
-        ]
+        near = [tails[hit].lower() for hit in get_close_matches(word.lower().rsplit(".", 1)[-1], list(tails), n=1)]
     if near:
         return f"; did you mean {by_lower[near[0]]}?"
     if len(words) > _MOST:

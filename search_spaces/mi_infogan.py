@@ -113,9 +113,5 @@ SPACES = Spaces(
         Published("msp_podcast", "uar", 0.6000, 0.0072, f"{_PAPER}, table 6", "audio+text"),
     ),
     requires=("audio",),
-    needs={
-        "text": frozenset(
-            {"align.alpha", "align.beta", "align.temperature", "generate.lambda_t", "generate.text"}
-        )
-    },
+    needs={"text": frozenset({"align.alpha", "align.beta", "align.temperature", "generate.lambda_t", "generate.text"})},
 )

@@ -28,9 +28,7 @@ def check(study: Study) -> None:
     if study.search:
         space = search_space(study, spaces)
         if not active(space, spaces, study.modalities):
-            raise InputError(
-                "search.space: nothing is left to search with these modalities; add text, or fields"
-            )
+            raise InputError("search.space: nothing in it matters with these modalities; add one, or fields")
     if study.ablation:
         _check_around(study, "ablation")
         for row in ablation_rows(study, spaces):
@@ -100,10 +98,8 @@ def sensitivity_grid(study: Study, spaces: Spaces) -> dict[str, tuple[Any, ...]]
     asked = study.sensitivity.parameters
     if asked == "all":
         return dict(spaces.sensitivity)
-    if isinstance(asked, Mapping):
-        grid = dict(asked)
-    else:
-        grid = {path: spaces.sensitivity.get(path, ()) for path in asked}
+    written = asked if isinstance(asked, Mapping) else {path: spaces.sensitivity.get(path, ()) for path in asked}
+    grid = dict(written)
     if not grid:
         raise InputError("sensitivity.parameters: is empty; write all, fields, or leave the section out")
     fields = paths(study.method_config())
@@ -122,14 +118,10 @@ def _check_modalities(study: Study, spaces: Spaces) -> None:
         return
     for modality in spaces.requires:
         if modality not in study.modalities:
-            raise InputError(
-                f"modalities: {study.method} needs {modality}, found {', '.join(study.modalities)}"
-            )
+            raise InputError(f"modalities: {study.method} needs {modality}, found {', '.join(study.modalities)}")
     for modality in study.features or {}:
         if modality not in study.modalities:
-            raise InputError(
-                f"features.{modality}: {modality} is none of the modalities; remove it or add it there"
-            )
+            raise InputError(f"features.{modality}: {modality} is none of the modalities; remove it or add it there")
 
 
 def _check_around(study: Study, kind: str) -> None:

@@ -23,12 +23,12 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from trainables.protocols import Protocol
 
 from search_spaces.change import apply, describe, did_you_mean, flatten
 from sweeper import yamlfile
 from trainables.errors import InputError
 from trainables.methods import config_of
+from trainables.protocols import Protocol
 
 MODALITIES = ("audio", "text", "video")
 #: Arms other than the reference, in the order in which a study runs them.
@@ -214,9 +214,7 @@ class Study(_Section):
     @classmethod
     def _safe_in_a_path(cls, name: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-            raise ValueError(
-                "must be 1 to 100 letters, digits, dots, dashes or underscores, and start with a letter or digit"
-            )
+            raise ValueError("must be 1 to 100 letters, digits, dots, dashes or underscores, a letter or digit first")
         return name
 
     @field_validator("seeds", "modalities")

@@ -104,6 +104,8 @@ def override(document: Document, assignments: Sequence[str]) -> Document:
         for inside in [known for known in places if known.startswith(f"{key}.")]:
             del places[inside]
         places[key] = place
+        for section in _sections(key):
+            places.setdefault(section, place)
     return Document(document.path, data, places)
 
 
@@ -129,11 +131,14 @@ def _walk(path: Path, node: yaml.Node, prefix: str, places: dict[str, str]) -> N
         name, line = f"{prefix}{key.value}", key.start_mark.line + 1
         if name in places and key.value != "<<":
             first = places[name].rpartition(" ")[2]
-            raise InputError(
-                f"{path}, line {line}: {name}: is given twice, first on line {first}; remove one"
-            )
+            raise InputError(f"{path}, line {line}: {name}: is given twice, first on line {first}; remove one")
         places[name] = f"{path}, line {line}"
         _walk(path, value, f"{name}.", places)
+
+
+def _sections(key: str) -> list[str]:
+    parts = key.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def _assign(data: dict[str, Any], keys: list[str], value: Any, place: str) -> None:

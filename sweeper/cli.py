@@ -1,0 +1,325 @@
+"""The command line. Heavy imports wait until a command needs them, so that help answers at once.
+
+Exit codes: 0 done, 1 some arms failed, 2 bad input, 130 interrupted (`sweeper resume` continues).
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from sweeper.runner import Outcome
+    from sweeper.study import Study
+
+P = ParamSpec("P")
+FAILED_ARMS, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="sweeper",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""Search, ablate and probe speech emotion recognition methods from one study file.
+
+A first round, on the built-in corpus:
+
+    sweeper plan studies/quickstart.yaml
+
+    sweeper run studies/quickstart.yaml
+
+    sweeper export runs/quickstart -o best.yaml
+
+    sweeper train best.yaml -o model
+
+    sweeper predict model builtin -o predictions.parquet
+""",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Look into a corpus folder, or write the built-in one.")
+app.add_typer(data_app, name="data")
+
+_debug = False
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+) -> None:
+    global _debug
+    _debug = debug
+
+
+def _answering(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn what went wrong into one line and an exit code."""
+
+    @functools.wraps(command)
+    def answered(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            _say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except ValueError as error:
+            if _debug or not _is_bad_input(error):
+                raise
+            _say(f"error: {error}")
+            raise typer.Exit(BAD_INPUT) from None
+
+    return answered
+
+
+def _is_bad_input(error: ValueError) -> bool:
+    from trainables.errors import InputError
+
+    # analysis has an error of its own, and is not imported to find out that it did not raise.
+    report = sys.modules.get("analysis.errors")
+    return isinstance(error, InputError) or (report is not None and isinstance(error, report.ReportError))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (YAML).", show_default=False)]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a key of the study, dotted; may be repeated."),
+]
+Address = Annotated[str | None, typer.Option(help="Ray cluster to use (`auto`, `ray://...`); a local one if left out.")]
+Report = Annotated[bool, typer.Option("--report/--no-report", help="Write the report page at the end.")]
+
+
+@app.command()
+@_answering
+def plan(study: StudyFile, settings: Settings = None) -> None:
+    """Print what a study will run, without running it.
+
+    Example: `sweeper plan studies/quickstart.yaml --set search.trials=50`
+    """
+    from sweeper import plan as plans
+    from sweeper import render
+    from sweeper.study import load
+    from trainables import corpus as corpora
+
+    asked = load(study, settings or ())
+    corpus = corpora.load(asked.corpus, features=asked.features, modalities=asked.modalities)
+    made = plans.make(asked, corpus)
+    speed = plans.measured_seconds_per_epoch(asked, made.rows, corpus.fingerprint)
+    Console().print(render.plan(made, made.seconds(speed)))
+
+
+@app.command()
+@_answering
+def run(study: StudyFile, settings: Settings = None, address: Address = None, report: Report = True) -> None:
+    """Run a study: search, then ablation and sensitivity around the chosen arm, then the report.
+
+    Running the same study again does nothing twice: finished arms are kept.
+
+    Examples:
+
+    `sweeper run studies/quickstart.yaml`
+
+    `sweeper run study.yaml --set corpus=data/iemocap --set search.trials=24 --set seeds=[0,1,2]`
+
+    Ctrl-C stops it; `sweeper resume` goes on. Exit codes: 0 done, 1 some arms failed, 2 bad input,
+    130 interrupted.
+    """
+    from sweeper.study import load
+
+    _run(load(study, settings or ()), address, report)
+
+
+@app.command()
+@_answering
+def resume(run: RunFolder, address: Address = None, report: Report = True) -> None:
+    """Go on with an interrupted run; no finished number changes.
+
+    Example: `sweeper resume runs/quickstart`
+    """
+    from sweeper.study import load
+    from trainables.errors import InputError
+
+    if not (run / "study.yaml").is_file():
+        raise InputError(f"{run}: is no run folder, it holds no study.yaml; give the folder `sweeper run` named")
+    study = load(run / "study.yaml")
+    folder = run.resolve()
+    _run(study.model_copy(update={"storage": str(folder.parent), "name": folder.name}), address, report)
+
+
+def _run(study: Study, address: str | None, report: bool) -> None:
+    from sweeper import runner
+
+    outcome = runner.run(study, address=address)
+    if outcome.interrupted:
+        _say(f"interrupted; `sweeper resume {outcome.run}` goes on")
+        raise typer.Exit(INTERRUPTED)
+    if report and outcome.done:
+        _report(outcome)
+    if outcome.failed:
+        raise typer.Exit(FAILED_ARMS)
+
+
+def _report(outcome: Outcome) -> None:
+    from analysis import report
+
+    Console().print(f"report: {report.write([outcome.run], None)}", soft_wrap=True)
+
+
+@app.command()
+@_answering
+def status(run: RunFolder) -> None:
+    """Say how far a running, interrupted or finished run is.
+
+    Example: `sweeper status runs/quickstart`
+    """
+    from sweeper import render, results
+
+    Console().print(render.status(results.read_status(run)))
+
+
+@app.command()
+@_answering
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One or more run folders.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write; `RUN/report` if left out.")] = None,
+) -> None:
+    """Write the report: one HTML page, tables as CSV and LaTeX, figures as PNG and SVG.
+
+    Example: `sweeper report runs/quickstart`
+    """
+    from analysis import report as reports
+
+    Console().print(str(reports.write(runs, out)), soft_wrap=True)
+
+
+@app.command()
+@_answering
+def export(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.", show_default=False)],
+    arm: Annotated[str | None, typer.Option(help="Another arm than the chosen one, by id or name.")] = None,
+) -> None:
+    """Write the chosen configuration and the evidence for it.
+
+    Example: `sweeper export runs/quickstart -o best.yaml`
+    """
+    from sweeper import export as exports
+    from sweeper import render
+
+    Console().print(render.evidence(exports.write(run, out, arm)))
+
+
+@app.command()
+@_answering
+def train(
+    best: Annotated[Path, typer.Argument(metavar="BEST", help="A file of `sweeper export`.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the model.", show_default=False)],
+    corpus: Annotated[str | None, typer.Option(help="Another corpus than the sweep's.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, such as `0,1,2`; the sweep's if left out.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split of the corpus.")] = None,
+) -> None:
+    """Train the exported configuration on every labeled utterance, for keeps.
+
+    Example: `sweeper train best.yaml -o model --seeds 0,1,2`
+    """
+    from sweeper import final
+
+    folder = final.train(best, out, corpus=corpus, seeds=_seeds(seeds), split=split)
+    Console().print(f"model: {folder}", soft_wrap=True)
+
+
+@app.command()
+@_answering
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder of `sweeper train`.", show_default=False)],
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus folder.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The Parquet file to write.", show_default=False)],
+) -> None:
+    """Classify every utterance of a corpus.
+
+    Example: `sweeper predict model data/iemocap -o predictions.parquet`
+    """
+    from sweeper import predict as predictions
+
+    table = predictions.predict(model, corpus, out)
+    Console().print(f"{len(table)} utterances: {out}", soft_wrap=True)
+
+
+@app.command("list")
+@_answering
+def list_(
+    method: Annotated[str | None, typer.Argument(metavar="[METHOD]", help="One method, in full.")] = None,
+) -> None:
+    """List the methods, or all that can be set, searched, ablated and probed in one.
+
+    Example: `sweeper list mi_infogan`
+    """
+    import search_spaces
+    from sweeper import describe, render
+
+    if method is None:
+        Console().print(render.method_list(describe.methods()))
+        return
+    spaces = search_spaces.get(method)
+    title, citation = describe.methods()[method]
+    Console().print(render.method_page(title, citation, describe.fields(method), spaces))
+
+
+@data_app.command("check")
+@_answering
+def data_check(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus folder, or `builtin`.", show_default=False)],
+) -> None:
+    """Print what a corpus holds, what is missing, and which protocols it allows.
+
+    Example: `sweeper data check data/iemocap`
+    """
+    from sweeper import describe
+
+    Console().print(describe.corpus(corpus))
+
+
+@data_app.command("synth")
+@_answering
+def data_synth(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write.", show_default=False)],
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another corpus.")] = 0,
+) -> None:
+    """Write the built-in corpus: made-up utterances with planted effects, to try things on.
+
+    Example: `sweeper data synth /tmp/synth`
+    """
+    from trainables import synth
+
+    synth.write(directory, seed=seed)
+    Console().print(f"corpus: {directory}", soft_wrap=True)
+
+
+def _seeds(text: str | None) -> tuple[int, ...] | None:
+    from trainables.errors import InputError
+
+    if text is None:
+        return None
+    try:
+        seeds = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--seeds: must be whole numbers with commas, such as 0,1,2; found {text!r}") from None
+    if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise InputError(f"--seeds: must be different and at least 0, found {text!r}")
+    return seeds
+
+
+def main() -> None:
+    """Entry point of the `sweeper` command; `--debug` may stand anywhere."""
+    arguments = sys.argv[1:]
+    if "--debug" in arguments:
+        arguments = ["--debug", *(each for each in arguments if each != "--debug")]
+    app(args=arguments, prog_name="sweeper")

@@ -1,0 +1,164 @@
+"""Training for keeps: the exported configuration on every labeled utterance, with nothing held out.
+
+No dev part is left to choose an epoch, so each classifying stage trains as many epochs as dev chose on
+average in the sweep (``evidence.epochs``), and its last one is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from search_spaces.change import apply, flatten, paths
+from sweeper import __version__, yamlfile
+from sweeper.card import model_card
+from trainables import corpus as corpora
+from trainables import methods
+from trainables.corpus import Corpus
+from trainables.epoch import Tensors
+from trainables.errors import InputError
+from trainables.methods import Method
+from trainables.protocols import Fold
+from trainables.task import Task
+
+#: Raised when what a model folder holds changes.
+MODEL_FORMAT = 1
+_KEYS = ("method", "method_version", "config", "corpus", "seeds", "evidence")
+
+
+def train(
+    best: str | Path,
+    out: str | Path,
+    *,
+    corpus: str | None = None,
+    seeds: Sequence[int] | None = None,
+    split: str | None = None,
+) -> Path:
+    """Train an exported configuration and write the model folder.
+
+    Args:
+        best: A file that `sweeper export` wrote.
+        out: Where the model goes; must not hold files of something else.
+        corpus: Train on this corpus instead of the sweep's.
+        seeds: One model each, averaged in prediction; the sweep's seeds when left out.
+        split: Train only on this split of a corpus that has its own.
+
+    Returns:
+        The folder, with ``model.safetensors``, ``config.json`` and ``README.md``.
+
+    Raises:
+        InputError: If the file, the corpus or the split cannot be used.
+    """
+    content = read_best(best)
+    out = Path(out)
+    _check_empty(out)
+    data = corpora.load(corpus or content["corpus"]["path"], features=content["corpus"]["columns"])
+    method = methods.get(content["method"])
+    config = _config(method, content)
+    task = Task(data, (_everything(data, split),), tuple(seeds or content["seeds"]))
+    artifacts = fit(method, config, task)
+    about = _about(content, config, data, task, split)
+    _write(out, artifacts, about)
+    return out
+
+
+def fit(method: Method, config: BaseModel, task: Task) -> dict[str, Tensors]:
+    """Run all active stages one after the other and keep what the last epoch of each hands on."""
+    artifacts: dict[str, Tensors] = {}
+    for stage in method.active(config):
+        for epoch in stage.run(config, task, artifacts, None):
+            if epoch.artifact is not None:
+                artifacts[stage.name] = epoch.artifact
+    return artifacts
+
+
+def read_best(path: str | Path) -> dict[str, Any]:
+    """An exported configuration.
+
+    Raises:
+        InputError: If the file is none.
+    """
+    content = yamlfile.read(path).data
+    missing = [key for key in _KEYS if key not in content]
+    if missing:
+        raise InputError(f"{path}: is no exported configuration, {missing[0]} is missing; see `sweeper export --help`")
+    return content
+
+
+def _config(method: Method, content: Mapping[str, Any]) -> BaseModel:
+    """The exported config with the number of epochs that dev chose."""
+    config = apply(method.config(), flatten(content["config"]))
+    known = paths(config)
+    chosen = {f"{stage}.epochs": n for stage, n in content["evidence"].get("epochs", {}).items()}
+    return apply(config, {path: n for path, n in chosen.items() if path in known})
+
+
+def _everything(corpus: Corpus, split: str | None) -> Fold:
+    wanted = corpus.labels >= 0
+    if split is not None:
+        if "split" not in corpus.utterances:
+            raise InputError(f"--split {split}: corpus {corpus.name} defines no splits; leave --split out")
+        names = corpus.utterances["split"]
+        wanted &= (names == split).fillna(False).to_numpy(dtype=bool)
+        if not wanted.any():
+            known = ", ".join(sorted(names.dropna().unique()))
+            raise InputError(f"--split {split}: no labeled utterance is in it; there is {known}")
+    return Fold.for_training(corpus, np.flatnonzero(wanted).astype(np.int64))
+
+
+def _about(
+    content: Mapping[str, Any], config: BaseModel, corpus: Corpus, task: Task, split: str | None
+) -> dict[str, Any]:
+    train = task.folds[0].train
+    return {
+        "format": MODEL_FORMAT,
+        "method": content["method"],
+        "method_version": content["method_version"],
+        "config": config.model_dump(mode="json"),
+        "classes": list(corpus.classes),
+        "columns": dict(corpus.columns),
+        "dims": {modality: int(values.shape[1]) for modality, values in corpus.features.items()},
+        "seeds": list(task.seeds),
+        "trained_on": {
+            "corpus": corpus.name,
+            "fingerprint": corpus.fingerprint,
+            "same_as_sweep": corpus.fingerprint == content["corpus"]["fingerprint"],
+            "split": split,
+            "utterances": len(train),
+            "counts": {name: int((corpus.labels[train] == i).sum()) for i, name in enumerate(corpus.classes)},
+        },
+        "evidence": content["evidence"],
+        "versions": {
+            "sweeper": __version__,
+            **{name: version(name) for name in ("torch", "numpy", "safetensors")},
+        },
+    }
+
+
+def _write(out: Path, artifacts: Mapping[str, Tensors], about: Mapping[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    out.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        f"{stage}/{name}": tensor.detach().cpu().contiguous().clone()
+        for stage, artifact in artifacts.items()
+        for name, tensor in artifact.items()
+    }
+    save_file(tensors, out / "model.safetensors")
+    (out / "config.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / "README.md").write_text(model_card(about), encoding="utf-8")
+
+
+def _check_empty(out: Path) -> None:
+    ours = {"model.safetensors", "config.json", "README.md"}
+    if out.is_file():
+        raise InputError(f"{out}: is a file; name a folder for the model")
+    other = sorted(each.name for each in out.iterdir() if each.name not in ours) if out.is_dir() else []
+    if other:
+        raise InputError(f"{out}: holds other files ({other[0]}); name a new folder for the model")

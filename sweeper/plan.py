@@ -1,0 +1,193 @@
+"""What a study will run, counted before anything starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+import search_spaces
+from search_spaces.change import apply, get_field
+from search_spaces.space import Choice, Space, Spaces
+from sweeper.arms import ablation_arms, left_out, reference_arm, rows_in_effect, sensitivity_arms
+from sweeper.check import active, search_space, sensitivity_grid
+from sweeper.study import Study
+from trainables import methods
+from trainables.corpus import Corpus
+from trainables.methods import Method
+from trainables.protocols import Fold, cut
+
+
+@dataclass(frozen=True)
+class Group:
+    """The arms of one kind.
+
+    Attributes:
+        kind: ``reference``, ``search``, ``ablation`` or ``sensitivity``.
+        arms: At most so many arms.
+        epochs: By stage, the most epochs these arms train together, each on all rows at once.
+        text: What they are, in a few words.
+    """
+
+    kind: str
+    arms: int
+    epochs: Mapping[str, int]
+    text: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Counts of a study on its corpus; upper bounds, since early stopping and shared stages only save.
+
+    Attributes:
+        study: The study, with modalities and columns settled.
+        corpus: The corpus's name.
+        folds: The folds.
+        groups: The arms by kind, in the order in which they run.
+        space: The searched ranges.
+        notes: What of the study has no effect, and what the protocol warns of.
+    """
+
+    study: Study
+    corpus: str
+    folds: tuple[Fold, ...]
+    groups: tuple[Group, ...]
+    space: Space
+    notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """Folds times seeds: what one arm trains at once."""
+        return len(self.folds) * len(self.study.seeds)
+
+    @property
+    def arms(self) -> int:
+        """All arms, at most."""
+        return sum(group.arms for group in self.groups)
+
+    @property
+    def epochs(self) -> int:
+        """All epochs of all arms, at most; an epoch passes over the train part of every row."""
+        return sum(sum(group.epochs.values()) for group in self.groups)
+
+    def seconds(self, seconds_per_epoch: float | None, concurrent: int = 1) -> float | None:
+        """The longest the study should take: epochs times seconds per epoch, over arms at a time.
+
+        Args:
+            seconds_per_epoch: Measured time of one epoch of one arm (all rows); None when not known.
+            concurrent: Arms that run at a time.
+
+        Returns:
+            Seconds, or None when the speed is not known.
+        """
+        return None if seconds_per_epoch is None else self.epochs * seconds_per_epoch / max(1, concurrent)
+
+
+def make(study: Study, corpus: Corpus) -> Plan:
+    """Count what a study will run on a loaded corpus.
+
+    Raises:
+        InputError: If the protocol cannot cut this corpus.
+    """
+    study = study.with_corpus(corpus.columns)
+    folds, warnings = cut(corpus, study.protocol)
+    spaces = search_spaces.get(study.method)
+    space = active(search_space(study, spaces), spaces, study.modalities) if study.search else {}
+    groups = _groups(study, spaces, space, methods.get(study.method))
+    notes = (*corpus.warnings, *warnings, *left_out(study, spaces))
+    return Plan(study, corpus.name, folds, groups, space, notes)
+
+
+def measured_seconds_per_epoch(study: Study, rows: int, fingerprint: str) -> float | None:
+    """Seconds per epoch of earlier runs in the same storage, on the same corpus with the same method.
+
+    Args:
+        study: The study being planned.
+        rows: Its folds times seeds; an earlier run with other rows is scaled.
+        fingerprint: The corpus's.
+
+    Returns:
+        The mean of the most recent such run, or None if there is none that can be read.
+    """
+    runs = [path.parent for path in Path(study.storage).glob("*/provenance.json")]
+    for run in sorted(runs, key=lambda each: (each / "provenance.json").stat().st_mtime, reverse=True):
+        try:
+            about = json.loads((run / "provenance.json").read_text(encoding="utf-8"))
+            same = (about["corpus"]["fingerprint"], about["method"]["name"]) == (fingerprint, study.method)
+            speed = _speed(run) * rows / len(about["rows"]) if same else 0.0
+        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+            continue
+        if speed > 0:
+            return speed
+    return None
+
+
+def _speed(run: Path) -> float:
+    """Seconds per trained epoch over the finished arms of a run; 0 when none trained."""
+    import pandas as pd
+
+    trials = pd.read_parquet(run / "trials.parquet", columns=["seconds", "epochs_trained"])
+    trained = trials["epochs_trained"].sum()
+    return float(trials["seconds"].sum() / trained) if trained else 0.0
+
+
+def _groups(study: Study, spaces: Spaces, space: Space, method: Method) -> tuple[Group, ...]:
+    reference = reference_arm(study)
+    config = study.method_config()
+    groups = [Group("reference", 1, _epochs(method, [config]), reference.name)]
+    if study.search:
+        longest = _longest(config, space)
+        epochs = {stage: n * study.search.trials for stage, n in _epochs(method, [longest]).items()}
+        text = f"{study.search.sampler} over {len(space)} fields, seed {study.search.seed}"
+        groups.append(Group("search", study.search.trials, epochs, text))
+    if study.ablation:
+        arms = [arm.config for arm in ablation_arms(study, spaces, config, reference.id)]
+        groups.append(_group("ablation", study, method, arms, f"{len(rows_in_effect(study, spaces))} rows"))
+    if study.sensitivity:
+        arms = [arm.config for arm in sensitivity_arms(study, spaces, config, reference.id)]
+        arms += _off_grid(study, spaces, space)
+        groups.append(_group("sensitivity", study, method, arms, f"{len(_probed(study, spaces))} fields"))
+    return tuple(groups)
+
+
+def _group(kind: Any, study: Study, method: Method, configs: list[Mapping[str, Any]], text: str) -> Group:
+    around = "the best arm" if study.around(kind) == "best" else "the study's own config"
+    validated = [method.config.model_validate(config) for config in configs]
+    return Group(kind, len(configs), _epochs(method, validated), f"{text}, around {around}")
+
+
+def _probed(study: Study, spaces: Spaces) -> list[str]:
+    modalities = study.modalities or ()
+    return [path for path in sensitivity_grid(study, spaces) if not spaces.idle(path, modalities)]
+
+
+def _off_grid(study: Study, spaces: Spaces, space: Space) -> list[Mapping[str, Any]]:
+    """One more arm for each probed field that is searched: the best arm's value will lie beside the grid."""
+    if study.around("sensitivity") != "best":
+        return []
+    config = study.method_config()
+    grid = sensitivity_grid(study, spaces)
+    moved = [path for path in _probed(study, spaces) if path in space]
+    return [config.model_dump(mode="json") for path in moved if get_field(config, path) in grid[path]]
+
+
+def _longest(config: BaseModel, space: Space) -> BaseModel:
+    """The config with every searched number of epochs at its highest."""
+    searched = {path: each for path, each in space.items() if path.endswith(".epochs")}
+    highest = {path: max(each.options) if isinstance(each, Choice) else each.high for path, each in searched.items()}
+    return apply(config, highest)
+
+
+def _epochs(method: Method, configs: list[Any]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for config in configs:
+        for stage in method.active(config):
+            counts[stage.name] = counts.get(stage.name, 0) + stage.epochs(config)
+    return counts
+
+
+__all__ = ["Group", "Plan", "make", "measured_seconds_per_epoch"]

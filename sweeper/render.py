@@ -1,0 +1,150 @@
+"""What the command line prints: rich tables of plans, methods and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from search_spaces.space import Published, Spaces
+    from sweeper.plan import Plan
+
+
+def plan(plan: Plan, seconds: float | None) -> RenderableType:
+    """What a study will run.
+
+    Args:
+        plan: The counts.
+        seconds: The longest it should take, or None when the speed is not known.
+    """
+    study = plan.study
+    head = Text.assemble((study.name, "bold"), f": {study.method} on {plan.corpus}, ", _protocol(plan))
+    table = Table("arms", "at most", "epochs by stage", "what", box=None, pad_edge=False)
+    for group in plan.groups:
+        epochs = ", ".join(f"{stage} {n}" for stage, n in group.epochs.items())
+        table.add_row(group.kind, str(group.arms), epochs, group.text)
+    each = f"{len(plan.folds)} folds x {len(study.seeds)} seeds"
+    total = f"at most {plan.arms} arms x {each} = {plan.arms * plan.rows} trainings, {plan.epochs} epochs of "
+    total += f"{plan.rows} rows; early stopping and shared stages save some"
+    notes = [Text(f"note: {note}", style="yellow") for note in plan.notes]
+    return Group(head, "", table, "", Text(total), Text(_estimate(seconds)), *notes, Text(f"run: {study.run_folder}"))
+
+
+def method_list(methods: Mapping[str, tuple[str, str]]) -> RenderableType:
+    """All methods: name -> (title, citation)."""
+    table = Table("method", "title", "source", box=None, pad_edge=False)
+    for name, (title, citation) in methods.items():
+        table.add_row(Text(name, style="bold"), title, citation)
+    return Group(table, "", Text("`sweeper list METHOD` shows its settings, spaces, ablation rows and grids."))
+
+
+def method_page(title: str, citation: str, fields: Mapping[str, tuple[Any, str]], spaces: Spaces) -> RenderableType:
+    """All that can be set, searched, ablated and probed in a method.
+
+    Args:
+        title: The paper's title.
+        citation: Its authors and year.
+        fields: Default and one line of help by field path.
+        spaces: The method's ranges, rows and grids.
+    """
+    parts: list[RenderableType] = [
+        Text(title, style="bold"),
+        Text(citation),
+        "",
+        Text("Settings", style="bold"),
+    ]
+    parts += [_fields(fields), ""]
+    for name, space in spaces.spaces.items():
+        default = " (default)" if name == spaces.default_space else ""
+        parts += [Text(f"search.space: {name}{default}", style="bold")]
+        parts += [_pairs({path: str(each) for path, each in space.items()}), ""]
+    parts += [Text("ablation.rows", style="bold"), _rows(spaces), ""]
+    parts += [Text("sensitivity.parameters", style="bold")]
+    parts += [
+        _pairs({path: ", ".join(f"{v}" for v in values) for path, values in spaces.sensitivity.items()}),
+        "",
+    ]
+    parts += [
+        Text("Published for the full model", style="bold"),
+        *(Text(_published(p)) for p in spaces.published),
+    ]
+    return Group(*parts)
+
+
+def status(status: Mapping[str, Any]) -> RenderableType:
+    """The state of a run, as its own record tells it."""
+    return _pairs({str(key): _plain(value) for key, value in status.items() if value is not None})
+
+
+def evidence(content: Mapping[str, Any]) -> RenderableType:
+    """The evidence of an exported configuration."""
+    about = content["evidence"]
+    table = Table("", "dev", "test", box=None, pad_edge=False)
+    for metric in ("uar", "war", "wf1", "macro_f1"):
+        table.add_row(metric, _spread(about["dev"][metric]), _spread(about["test"][metric]))
+    head = f"{about['name']} ({about['arm']}), chosen from {about['chosen_from']} arms by dev"
+    return Group(Text(head, style="bold"), table, Text("mean and standard deviation over folds (seeds averaged)"))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _protocol(plan: Plan) -> str:
+    modalities = "+".join(plan.study.modalities or ())
+    return f"{modalities}, {plan.study.protocol.kind}, {len(plan.folds)} folds, seeds {list(plan.study.seeds)}"
+
+
+def _estimate(seconds: float | None) -> str:
+    if seconds is None:
+        return "time: not known yet; no earlier run on this corpus tells the speed"
+    return f"time: at most about {duration(seconds)} at the speed of an earlier run, one arm at a time"
+
+
+def _fields(fields: Mapping[str, tuple[Any, str]]) -> Table:
+    table = Table("field", "default", "meaning", box=None, pad_edge=False)
+    for path, (default, text) in fields.items():
+        table.add_row(path, str(default), Text(text))
+    return table
+
+
+def _rows(spaces: Spaces) -> Table:
+    table = Table("row", "changes", "published", "claim", box=None, pad_edge=False)
+    for row in spaces.ablation:
+        change = "\n".join(f"{path}={value}" for path, value in row.change.items())
+        published = "\n".join(_published(each) for each in row.published)
+        table.add_row(row.name + (" (control)" if row.control else ""), change, published, row.claim)
+    return table
+
+
+def _published(number: Published) -> str:
+    spread = "" if number.std is None else f" ± {100 * number.std:.2f}"
+    where = f"{number.corpus}, {number.condition}"
+    return f"{number.metric} {100 * number.mean:.2f}{spread} ({where}; {number.source})"
+
+
+def _spread(number: Mapping[str, float | None]) -> str:
+    mean, std = number["mean"], number["std"]
+    if mean is None:
+        return "-"
+    return f"{mean:.3f}" if std is None else f"{mean:.3f} ± {std:.3f}"
+
+
+def _pairs(pairs: Mapping[str, str]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in pairs.items():
+        table.add_row(key, Text(value))
+    return table
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(each)}" for key, each in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
