@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from trainables.errors import InputError
@@ -161,6 +161,7 @@ class Spaces:
         published: The paper's numbers of the full model.
         requires: Modalities the method cannot do without.
         needs: By modality, the fields that change nothing when the study leaves that modality out.
+        values_need: Values that cannot be had without a modality: (field path, value) -> modality.
     """
 
     method: str
@@ -171,6 +172,7 @@ class Spaces:
     published: tuple[Published, ...] = ()
     requires: tuple[str, ...] = ()
     needs: Mapping[str, frozenset[str]]
+    values_need: Mapping[tuple[str, Any], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.default_space not in self.spaces:

@@ -25,6 +25,7 @@ def check(study: Study) -> None:
     spaces = search_spaces.get(study.method)
     _check_modalities(study, spaces)
     config = _at("config", study.method_config)
+    _check_values_have_modalities(study, spaces, config)
     if study.search:
         space = search_space(study, spaces)
         if not active(space, spaces, study.modalities):
@@ -122,6 +123,15 @@ def _check_modalities(study: Study, spaces: Spaces) -> None:
     for modality in study.features or {}:
         if modality not in study.modalities:
             raise InputError(f"features.{modality}: {modality} is none of the modalities; remove it or add it there")
+
+
+def _check_values_have_modalities(study: Study, spaces: Spaces, config: BaseModel) -> None:
+    if study.modalities is None:
+        return
+    fields = paths(config)
+    for (path, value), modality in spaces.values_need.items():
+        if fields[path] == value and modality not in study.modalities:
+            raise InputError(f"config.{path}: {value!r} needs {modality}, found {list(study.modalities)}")
 
 
 def _check_around(study: Study, kind: str) -> None:

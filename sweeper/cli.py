@@ -282,9 +282,10 @@ def data_check(
 
     Example: `sweeper data check data/iemocap`
     """
-    from sweeper import describe
+    from sweeper import render
+    from trainables import corpus as corpora
 
-    Console().print(describe.corpus(corpus))
+    Console().print(render.corpus(corpora.inspect(corpus)))
 
 
 @data_app.command("synth")

@@ -58,7 +58,8 @@ def train(
     content = read_best(best)
     out = Path(out)
     _check_empty(out)
-    data = corpora.load(corpus or content["corpus"]["path"], features=content["corpus"]["columns"])
+    columns = content["corpus"]["columns"]
+    data = corpora.load(corpus or content["corpus"]["path"], features=columns, modalities=tuple(columns))
     method = methods.get(content["method"])
     config = _config(method, content)
     task = Task(data, (_everything(data, split),), tuple(seeds or content["seeds"]))

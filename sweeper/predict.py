@@ -33,7 +33,7 @@ def predict(model: str | Path, corpus: str | Path, out: str | Path) -> pd.DataFr
         InputError: If the model cannot be read or the corpus does not have its features.
     """
     about, artifacts = read(model)
-    data = corpora.load(corpus, features=about["columns"])
+    data = corpora.load(corpus, features=about["columns"], modalities=tuple(about["columns"]), labeled=False)
     check_fits(about, data)
     method = methods.get(about["method"])
     config = apply(method.config(), flatten(about["config"]))

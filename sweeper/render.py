@@ -10,8 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from search_spaces.space import Published, Spaces
     from sweeper.plan import Plan
+    from trainables.corpus_check import CorpusSummary
 
 
 def plan(plan: Plan, seconds: float | None) -> RenderableType:
@@ -75,6 +78,23 @@ def method_page(title: str, citation: str, fields: Mapping[str, tuple[Any, str]]
     return Group(*parts)
 
 
+def corpus(summary: CorpusSummary) -> RenderableType:
+    """What a corpus holds, what is missing, and which protocols it allows."""
+    labeled = f"{summary.labeled} of {summary.utterances} utterances labeled, {summary.dialogues} dialogues"
+    parts: list[RenderableType] = [Text.assemble((summary.name, "bold"), f": {labeled}")]
+    if summary.fingerprint:
+        parts.append(Text(f"fingerprint {summary.fingerprint}"))
+    parts += ["", _columns(summary), ""]
+    for frame in (summary.speakers, summary.sessions, summary.splits):
+        if len(frame):
+            parts += [_counts(frame), ""]
+    table = Table("protocol", "allowed", "", box=None, pad_edge=False)
+    for each in summary.protocols:
+        table.add_row(each.kind, "yes" if each.allowed else "no", Text(each.reason))
+    parts.append(table)
+    return Group(*parts, *(Text(f"warning: {warning}", style="yellow") for warning in summary.warnings))
+
+
 def status(status: Mapping[str, Any]) -> RenderableType:
     """The state of a run, as its own record tells it."""
     return _pairs({str(key): _plain(value) for key, value in status.items() if value is not None})
@@ -112,6 +132,23 @@ def _fields(fields: Mapping[str, tuple[Any, str]]) -> Table:
     table = Table("field", "default", "meaning", box=None, pad_edge=False)
     for path, (default, text) in fields.items():
         table.add_row(path, str(default), Text(text))
+    return table
+
+
+def _columns(summary: CorpusSummary) -> Table:
+    table = Table("features", "modality", "values", "missing", "constant", "", box=None, pad_edge=False)
+    for each in summary.columns:
+        used = "used" if each.used else ""
+        table.add_row(each.name, each.modality, str(each.dim), str(each.missing), str(each.constant), used)
+    return table
+
+
+def _counts(frame: pd.DataFrame) -> Table:
+    """Utterances by group and class, with a line of sums."""
+    table = Table(str(frame.index.name), *map(str, frame.columns), box=None, pad_edge=False)
+    for name, row in frame.iterrows():
+        table.add_row(Text(str(name)), *(str(value) for value in row))
+    table.add_row("all", *(str(value) for value in frame.sum()), style="bold")
     return table
 
 

@@ -272,8 +272,15 @@ class Study(_Section):
 
         Args:
             columns: Feature column by modality, as in ``Corpus.columns``.
+
+        Raises:
+            InputError: If the study asks for something that the corpus's modalities do not allow.
         """
-        return self.model_copy(update={"modalities": tuple(columns), "features": dict(columns)})
+        from sweeper.check import check
+
+        settled = self.model_copy(update={"modalities": tuple(columns), "features": dict(columns)})
+        check(settled)
+        return settled
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:

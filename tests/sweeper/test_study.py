@@ -372,3 +372,12 @@ def test_every_key_of_a_study_says_what_it_is():
     ]
     assert len(ours) >= 4
     assert [name for each in ours for name, field in each.model_fields.items() if not field.description] == []
+
+
+def test_a_corpus_that_lacks_what_the_study_needs_is_refused(file):
+    with pytest.raises(InputError, match=r"modalities: mi_infogan needs audio, found text"):
+        load(file).with_corpus({"text": "text_x"})
+    both = load(file, ["config.augment.inputs=audio+text"])
+    assert both.with_corpus({"audio": "a", "text": "b"}).modalities == ("audio", "text")
+    with pytest.raises(InputError, match=r"config\.augment\.inputs: 'audio\+text' needs text"):
+        both.with_corpus({"audio": "a"})

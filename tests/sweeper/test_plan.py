@@ -1,0 +1,132 @@
+import io
+import json
+import os
+
+import made_corpus
+import made_run
+import pytest
+from rich.console import Console
+
+from sweeper import plan, render
+from sweeper.study import Study
+from trainables import corpus as corpora
+from trainables.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return corpora.load(made_corpus.make(tmp_path_factory.mktemp("data") / "toy"))
+
+
+def _study(**changes) -> Study:
+    given = {
+        "name": "s",
+        "corpus": "toy",
+        "method": "mi_infogan",
+        "protocol": {"kind": "leave-one-session-out"},
+        "seeds": [0, 1, 2],
+        "config": {"align": {"epochs": 5}, "generate": {"epochs": 3}, "augment": {"epochs": 2}},
+    }
+    return Study.model_validate(given | changes)
+
+
+FULL = {
+    "search": {"trials": 7},
+    "ablation": {"rows": "all"},
+    "sensitivity": {"parameters": ["align.alpha", "generate.depth"]},
+}
+
+
+def _groups(made):
+    return {group.kind: (group.arms, dict(group.epochs)) for group in made.groups}
+
+
+def test_a_bare_study_is_its_reference(corpus):
+    made = plan.make(_study(), corpus)
+    assert _groups(made) == {"reference": (1, {"align": 5, "generate": 3, "augment": 2})}
+    assert (made.rows, made.arms, made.epochs) == (12, 1, 10)
+
+
+def test_arms_and_epochs_are_counted_by_kind(corpus):
+    made = plan.make(_study(**FULL), corpus)
+    assert _groups(made) == {
+        "reference": (1, {"align": 5, "generate": 3, "augment": 2}),
+        "search": (7, {"align": 35, "generate": 21, "augment": 14}),
+        # Two of the seven rows have no augmentation, one augments with real features.
+        "ablation": (7, {"align": 35, "generate": 12, "augment": 10}),
+        # alpha is searched, so its 6 values lie beside the best arm's; depth has 2 others than the paper's.
+        "sensitivity": (8, {"align": 40, "generate": 24, "augment": 16}),
+    }
+    assert made.arms == 23
+
+
+def test_around_the_papers_config_the_curve_has_its_own_point(corpus):
+    section = {"parameters": ["align.alpha"], "around": "paper"}
+    assert _groups(plan.make(_study(**FULL | {"sensitivity": section}), corpus))["sensitivity"][0] == 5
+
+
+def test_searched_epochs_count_at_their_highest(corpus):
+    space = {"augment.epochs": {"low": 1, "high": 20}, "align.epochs": {"options": [4, 9]}}
+    made = plan.make(_study(search={"space": space, "trials": 2}), corpus)
+    assert _groups(made)["search"] == (2, {"align": 18, "generate": 6, "augment": 40})
+
+
+def test_audio_alone_searches_less_and_says_so(tmp_path):
+    audio = corpora.load(made_corpus.make(tmp_path / "toy"), modalities=["audio"])
+    made = plan.make(_study(**FULL, modalities=["audio"]), audio)
+    assert set(made.space) == {"generate.lambda_y"}
+    assert _groups(made)["sensitivity"][0] == 2
+    assert any("align.alpha changes nothing with audio only" in note for note in made.notes)
+
+
+def test_the_estimate_is_epochs_times_speed_over_arms_at_a_time(corpus):
+    made = plan.make(_study(), corpus)
+    assert made.seconds(2.0) == 20.0
+    assert made.seconds(2.0, concurrent=4) == 5.0
+    assert made.seconds(None) is None
+
+
+def test_the_speed_comes_from_the_latest_run_on_the_same_corpus(tmp_path):
+    study = _study(storage=str(tmp_path))
+    assert plan.measured_seconds_per_epoch(study, 4, "f00d") is None
+    old, new = (made_run.make(tmp_path / name) for name in ("old", "new"))
+    rows = [{**made_run._trial(arm, None), "seconds": 99.0} for arm in made_run.ARMS]
+    made_run._write(old, "trials", rows)
+    os.utime(old / "provenance.json", (1, 1))
+    # 10 s for 20 epochs of 4 rows.
+    assert plan.measured_seconds_per_epoch(study, 4, "f00d") == pytest.approx(0.5)
+    assert plan.measured_seconds_per_epoch(study, 12, "f00d") == pytest.approx(1.5)
+    assert plan.measured_seconds_per_epoch(study, 4, "beef") is None
+    (new / "trials.parquet").write_bytes(b"cut off")
+    assert plan.measured_seconds_per_epoch(study, 4, "f00d") == pytest.approx(99 / 20)
+    (old / "provenance.json").write_text(json.dumps({"corpus": {}}))
+    assert plan.measured_seconds_per_epoch(study, 4, "f00d") is None
+
+
+def test_a_protocol_the_corpus_does_not_allow_is_refused(corpus):
+    with pytest.raises(InputError, match="split"):
+        plan.make(_study(protocol={"kind": "predefined"}), corpus)
+
+
+def _printed(made, seconds):
+    out = io.StringIO()
+    Console(width=200, file=out).print(render.plan(made, seconds))
+    return out.getvalue()
+
+
+def test_the_print_says_counts_time_and_place(corpus):
+    made = plan.make(_study(**FULL), corpus)
+    text = _printed(made, made.seconds(1.0, 1))
+    assert "at most 23 arms x 4 folds x 3 seeds = 276 trainings" in text
+    assert "tpe over 5 fields, seed 0" in text
+    assert "7 rows, around the best arm" in text
+    assert "run: runs/s" in text
+    assert "at most about 4 min" in text
+    assert "not known yet" in _printed(made, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (89, "89 s"), (120, "2 min"), (5399, "90 min"), (7200, "2.0 h")]
+)
+def test_durations_are_said_as_people_do(seconds, said):
+    assert render.duration(seconds) == said
