@@ -203,15 +203,18 @@ def _epoch(
     weights: Tensor,
     index: int,
 ) -> dict[str, np.ndarray]:
-    draws, means, size = Draws(data.task, NAME, index, device=data.device), Means(), config.augment.batch_size
+    draws, means, settings = Draws(data.task, NAME, index, device=data.device), Means(), config.augment
+    size = settings.batch_size
 
     def loss(params: Tensors, features: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
         return weighted_cross_entropy(stack.call(params, features), labels, weight)
 
     row = torch.arange(data.rows, device=data.device)[:, None]
     for places in draws.batches(pool.items, data.steps(size, pool.items), size).unbind(1):
-        labels = data.labels[pool.utterance[row, places]]
-        each = map_rows(loss, stack.params, inputs.batch(places), labels, weights)
+        labels, features = data.labels[pool.utterance[row, places]], inputs.batch(places)
+        if settings.dropout:
+            features = features * draws.keep(1 - settings.dropout, *features.shape[1:])
+        each = map_rows(loss, stack.params, features, labels, weights)
         optimizer.step(each)
         means.add({"ser": each})
     return means.result()

@@ -31,11 +31,11 @@ class Align(_Section):
     """Dropout on the encoder's hidden units. Decision."""
     learning_rate: float = Field(1e-3, gt=0)
     """Adam's step size. The paper's 1e-4 is for fine-tuning a pre-trained encoder; ours starts untrained."""
-    weight_decay: float = Field(1e-4, ge=0)
+    weight_decay: float = Field(0.1, ge=0)
     """Decoupled weight decay of the encoder and heads. Decision."""
     batch_size: int = Field(128, ge=2)
     """Utterances a step, each other one's negatives. Decision."""
-    epochs: int = Field(30, ge=1)
+    epochs: int = Field(20, ge=1)
     """Epochs trained; the one with the best dev UAR is handed on. Decision."""
     class_weights: bool = True
     """Weight the cross entropy inversely to class counts of the train rows, section 4.2.3."""
@@ -70,7 +70,7 @@ class Generate(_Section):
     """Adam's first moment decay. Decision: 0.5 keeps deeper generators from blowing up."""
     batch_size: int = Field(128, ge=2)
     """Utterances a step. Decision."""
-    epochs: int = Field(30, ge=1)
+    epochs: int = Field(20, ge=1)
     """Epochs trained; the last one is handed on. Decision."""
 
 
@@ -87,11 +87,14 @@ class Augment(_Section):
     """Draw new noise every epoch. Decision: the paper generates one set, and so does the default."""
     hidden: tuple[int, ...] = ()
     """Hidden widths of the multimodal classifier: () IEMOCAP, (256,) MSP-IMPROV, (256, 128) MSP-Podcast."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout on the classifier's inputs. Decision: 0 is the paper's; h fits its own train rows too well for a new
+    multimodal classifier to weigh it fairly beside t, which dropout mends."""
     learning_rate: float = Field(1e-4, gt=0)
     """Adam's step size, section 4.2.3."""
     batch_size: int = Field(128, ge=2)
     """Utterances a step. Decision."""
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(10, ge=1)
     """Epochs trained; the one with the best dev UAR counts. Decision."""
     class_weights: bool = True
     """Weight the cross entropy inversely to class counts of what is trained on."""
