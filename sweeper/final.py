@@ -143,7 +143,7 @@ def _about(
 
 
 def _write(out: Path, artifacts: Mapping[str, Tensors], about: Mapping[str, Any]) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     out.mkdir(parents=True, exist_ok=True)
     tensors = {
@@ -151,7 +151,8 @@ def _write(out: Path, artifacts: Mapping[str, Tensors], about: Mapping[str, Any]
         for stage, artifact in artifacts.items()
         for name, tensor in artifact.items()
     }
-    save_file(tensors, out / "model.safetensors")
+    # `save_file` would make a file that only its owner can read.
+    (out / "model.safetensors").write_bytes(save(tensors))
     (out / "config.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (out / "README.md").write_text(model_card(about), encoding="utf-8")
 
