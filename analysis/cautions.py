@@ -1,0 +1,103 @@
+"""What a careful reviewer would object to, said by the report itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from analysis import aggregate, compare, search
+from analysis.findings import Findings
+from analysis.words import change, number, plural, share
+
+#: Fewer folds than this are called few.
+FEW_FOLDS = 5
+
+
+def cautions(found: Findings) -> list[str]:
+    """Warnings in plain words, the graver first; texts of the corpus and of the protocol as they stand."""
+    run = found.run
+    written = [*(run.provenance.get("warnings") or []), *(run.provenance["corpus"].get("warnings") or [])]
+    texts = [*_speakers(found), *_folds(found), *_flags(found), *_edges(found), *_absent(found), *_seeds(found)]
+    return list(dict.fromkeys([*_unfinished(found), *texts, *_gap(found), *map(str, written)]))
+
+
+def _unfinished(found: Findings) -> Iterator[str]:
+    if not found.run.finished:
+        yield "The run is not finished: numbers, choices and verdicts may change."
+
+
+def _speakers(found: Findings) -> Iterator[str]:
+    shared: dict[str, list[str]] = {}
+    for fold in found.run.provenance["folds"]:
+        parts = {part: set(names) for part, names in (fold.get("speakers") or {}).items()}
+        for first, second in (("train", "test"), ("train", "dev"), ("dev", "test")):
+            if parts.get(first, set()) & parts.get(second, set()):
+                shared.setdefault(f"{first} and {second}", []).append(str(fold["name"]))
+    for parts_text, folds in shared.items():
+        yield (
+            f"Speakers are shared between {parts_text} in {plural(len(folds), 'fold')} ({_some(folds)}): "
+            "scores there do not speak for unseen speakers."
+        )
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _folds(found: Findings) -> Iterator[str]:
+    folds = len({fold for fold, _ in found.run.rows})
+    if folds == 1:
+        yield "There is one fold: spread over folds and tests between arms cannot be computed."
+    elif folds < FEW_FOLDS:
+        yield f"There are only {folds} folds: intervals are wide, and small effects cannot be told from noise."
+
+
+def _flags(found: Findings) -> Iterator[str]:
+    for arm in search.flagged(found.run).itertuples(index=False):
+        if arm.passed_over:
+            yield (
+                f"{arm.name} scored higher on dev ({share(arm.score)} %) than the arm chosen, "
+                f"but is flagged ({arm.flags}) and was not chosen."
+            )
+
+
+def _edges(found: Findings) -> Iterator[str]:
+    if found.best is None:
+        return
+    for edge in search.edges(found.run, found.best):
+        yield (
+            f"The best arm's {edge.parameter} = {number(edge.value)} lies at the {edge.end} end of its range "
+            f"({number(edge.low)} to {number(edge.high)}): the optimum may lie beyond."
+        )
+
+
+def _absent(found: Findings) -> Iterator[str]:
+    if found.best is None:
+        return
+    for split in ("test", "dev"):
+        absent = aggregate.absent_classes(found.run, found.best, split)
+        if absent:
+            folds = [f"{fold} lacks {names}" for fold, names in absent.items()]
+            yield f"Classes are absent from {split} ({_some(folds)}); UAR there is the mean over the classes present."
+
+
+def _seeds(found: Findings) -> Iterator[str]:
+    """Compares both on dev: the choice was made there."""
+    scores = found.top["score"][found.top["flags"].map(len) == 0]
+    between_seeds = found.number(found.best, "uar_seed_std", "dev")
+    if len(scores) < 3 or math.isnan(between_seeds):
+        return
+    between_arms = float(np.std(scores, ddof=1))
+    if between_seeds > between_arms:
+        yield (
+            f"Seeds vary more than arms: dev UAR spreads by {share(between_seeds)} points between seeds of the best arm, "
+            f"by {share(between_arms)} points between the {len(scores)} finished arms. Which arm is best is mostly chance."
+        )
+
+
+def _gap(found: Findings) -> Iterator[str]:
+    dev, test = (found.number(found.best, "uar", split) for split in ("dev", "test"))
+    if dev - test > compare.BLIND:
+        yield f"The best arm's dev UAR is {change(dev - test)} points above its test UAR: the choice was optimistic."

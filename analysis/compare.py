@@ -1,0 +1,300 @@
+"""Is the difference between two arms more than noise? Paired by fold and seed, on the same utterances.
+
+The unit is the fold: seeds of one fold share their test utterances, so they are averaged first and never
+counted as if they were more folds. Training sets of different folds overlap, which makes the usual t-test
+far too sure; the corrected resampled t-test (Nadeau and Bengio, Machine Learning 52, 2003) adds the ratio
+of test to train sizes to the variance of the mean. Over several rows, p-values are adjusted after Holm.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.aggregate import by_row, final_rows
+from analysis.run import Run
+
+CONFIDENCE = 0.95
+#: With fewer folds than this no test is made.
+MIN_FOLDS = 3
+#: Where an interval is wider than this to either side (in UAR), silence is for want of folds, not evidence.
+BLIND = 0.05
+#: Below this many folds the smallest two-sided p of the signed rank test is above 0.05.
+WILCOXON_FOLDS = 6
+
+HELPS = "helps"
+HURTS = "hurts"
+NO_EVIDENCE = "no evidence either way"
+TOO_FEW = "too few folds to tell"
+
+
+class Estimate(NamedTuple):
+    """A paired difference and what can be said about it.
+
+    Attributes:
+        difference: Mean over folds of the mean over seeds.
+        low: Lower end of its interval at `CONFIDENCE`; NaN with one fold.
+        high: Upper end.
+        p: Two-sided p of the corrected resampled t-test; NaN under `MIN_FOLDS` folds.
+        wilcoxon: Two-sided p of the signed rank test over folds; NaN under `WILCOXON_FOLDS` folds.
+        folds: Folds compared.
+        seeds: Seeds compared.
+        fold_differences: The mean over seeds, fold by fold.
+        fold_std: Spread of these (ddof 1); NaN with one fold.
+        seed_std: Spread of the difference between seeds within a fold, root mean square over folds.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    wilcoxon: float
+    folds: int
+    seeds: int
+    fold_differences: tuple[float, ...]
+    fold_std: float
+    seed_std: float
+
+
+class Comparison(NamedTuple):
+    """One arm against the arm it is measured from.
+
+    Attributes:
+        arm: The arm.
+        name: Its name.
+        status: ``done``, ``stopped`` or ``failed``.
+        basis: What was compared, such as ``test`` or ``dev at budget 12``; empty when nothing could be.
+        uar: UAR of the arm on that basis, mean of fold means.
+        parent_uar: The same of the arm it is measured from.
+        estimate: The paired difference, or None.
+        p_holm: The estimate's p adjusted over all rows; NaN where there is none.
+        verdict: In words.
+    """
+
+    arm: str
+    name: str
+    status: str
+    basis: str
+    uar: float
+    parent_uar: float
+    estimate: Estimate | None
+    p_holm: float
+    verdict: str
+
+
+def corrected_t(differences: np.ndarray, ratio: float, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """The corrected resampled t-test of Nadeau and Bengio (2003).
+
+    Args:
+        differences: One difference a resample (fold), shape (J,), J >= 2.
+        ratio: Test size over train size; 0 gives the ordinary one-sample t-test.
+        confidence: Of the interval.
+
+    Returns:
+        p (two-sided), and the interval's ends. Differences without any spread give p 0, or 1 where all are 0.
+
+    Raises:
+        ValueError: With fewer than two differences or a negative ratio.
+    """
+    if len(differences) < 2:
+        raise ValueError(f"differences: a t-test needs at least 2, got {len(differences)}")
+    if ratio < 0:
+        raise ValueError(f"ratio: must not be negative, is {ratio}")
+    count, mean = len(differences), float(np.mean(differences))
+    error = float(np.sqrt((1 / count + ratio) * np.var(differences, ddof=1)))
+    reach = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * error
+    if error == 0:
+        return float(mean == 0), mean, mean
+    p = 2 * float(stats.t.sf(abs(mean) / error, count - 1))
+    return p, mean - reach, mean + reach
+
+
+def wilcoxon(differences: np.ndarray) -> float:
+    """Two-sided p of the signed rank test over folds; NaN where too few folds differ for it to say anything."""
+    differences = np.asarray(differences)[np.asarray(differences) != 0]
+    if len(differences) < WILCOXON_FOLDS:
+        return float("nan")
+    return float(stats.wilcoxon(differences).pvalue)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """P-values adjusted after Holm (1979) for the number of rows tested; NaN (no test) stays NaN."""
+    p = np.asarray(p, dtype=float)
+    adjusted = np.full(p.shape, np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def estimate(differences: np.ndarray, ratio: float) -> Estimate:
+    """What can be said about a matrix of paired differences.
+
+    Args:
+        differences: Shape (F, S), a difference for each fold and seed; NaN where one is missing.
+        ratio: Test size over train size.
+
+    Raises:
+        ValueError: If no fold has any difference.
+    """
+    differences = np.asarray(differences, dtype=float)
+    differences = differences[~np.isnan(differences).all(axis=1)]
+    if not len(differences):
+        raise ValueError("differences: the two arms share no fold and seed")
+    per_fold = np.nanmean(differences, axis=1)
+    folds, seeds = differences.shape
+    p, low, high = corrected_t(per_fold, ratio) if folds > 1 else (np.nan, np.nan, np.nan)
+    return Estimate(
+        difference=float(per_fold.mean()),
+        low=low,
+        high=high,
+        p=p if folds >= MIN_FOLDS else float("nan"),
+        wilcoxon=wilcoxon(per_fold),
+        folds=folds,
+        seeds=seeds,
+        fold_differences=tuple(per_fold.tolist()),
+        fold_std=float(per_fold.std(ddof=1)) if folds > 1 else float("nan"),
+        seed_std=float(np.sqrt(np.nanvar(differences, axis=1, ddof=1).mean())) if seeds > 1 else float("nan"),
+    )
+
+
+def verdict(found: Estimate, p_holm: float) -> str:
+    """The difference in words; it counts as seen when the adjusted p is under 1 - `CONFIDENCE`."""
+    if found.folds < MIN_FOLDS or np.isnan(p_holm):
+        return TOO_FEW
+    if p_holm < 1 - CONFIDENCE:
+        return HELPS if found.difference > 0 else HURTS
+    return TOO_FEW if (found.high - found.low) / 2 > BLIND else NO_EVIDENCE
+
+
+def size_ratio(run: Run, part: str = "test") -> float:
+    """Utterances in a part over those in train, mean over folds; 1 / (F - 1) where sizes are not known."""
+    folds = run.provenance["folds"]
+    ratios = [fold[part] / fold["train"] for fold in folds if fold.get("train") and fold.get(part)]
+    if ratios:
+        return float(np.mean(ratios))
+    return 1 / max(len({fold for fold, _ in run.rows}) - 1, 1)
+
+
+def paired(rows: pd.DataFrame, first: str, second: str, *, split: str = "test", metric: str = "uar") -> np.ndarray:
+    """First minus second, fold by fold and seed by seed.
+
+    Args:
+        rows: From `aggregate.by_row`, of one stage an arm.
+        first: An arm.
+        second: Another arm.
+        split: ``test`` or ``dev``.
+        metric: A column of `rows`.
+
+    Returns:
+        Shape (F, S), NaN where either is missing; (0, 0) when they share nothing.
+    """
+    try:
+        return matrix(rows.loc[(first, split), metric], rows.loc[(second, split), metric])
+    except KeyError:
+        return np.empty((0, 0))
+
+
+def matrix(first: pd.Series, second: pd.Series) -> np.ndarray:
+    """First minus second, both indexed by (fold, seed), shape (F, S); rows that only one has are left out."""
+    joined = pd.concat([first, second], axis=1, keys=["first", "second"]).dropna()
+    gap = joined["first"] - joined["second"]
+    return gap.unstack("seed").to_numpy() if len(gap) else np.empty((0, 0))
+
+
+def at_budget(run: Run, arm: str, budget: float) -> np.ndarray:
+    """Best dev UAR so far of every row, within the stage an arm is in when its budget is spent.
+
+    Returns:
+        Shape (F, S), NaN throughout when it has not classified anything by then.
+    """
+    names = [fold for fold, _ in run.rows]
+    folds, seeds = list(dict.fromkeys(names)), sorted({seed for _, seed in run.rows})
+    matrix = np.full((len(folds), len(seeds)), np.nan)
+    seen = (run.curves["arm"] == arm) & (run.curves["budget"] <= budget) & ~np.isnan(run.curve_rows).all(axis=1)
+    if not seen.any():
+        return matrix
+    stage = run.curves["stage"][seen].iloc[-1]
+    best = np.nanmax(run.curve_rows[(seen & (run.curves["stage"] == stage)).to_numpy()], axis=0)
+    for (fold, seed), value in zip(run.rows, best, strict=True):
+        matrix[folds.index(fold), seeds.index(seed)] = value
+    return matrix
+
+
+def last_budget(run: Run, arm: str) -> float:
+    """Classifying epochs an arm has seen; 0 when none."""
+    spent = run.curves["budget"][run.curves["arm"] == arm]
+    return float(spent.max()) if len(spent) else 0.0
+
+
+def against_parent(run: Run, arms: pd.DataFrame, *, sign: int) -> list[Comparison]:
+    """Compare arms with their parents: on test when done, on dev at the same budget when stopped.
+
+    Args:
+        run: The run.
+        arms: Rows of `run.trials`; all of them are one family for Holm's adjustment.
+        sign: +1 for arm minus parent; -1 for parent minus arm, which is what an ablated component is worth.
+
+    Returns:
+        In the order given. Verdicts speak of what is positive: a component, or the arm itself.
+    """
+    rows = by_row(final_rows(run))
+    bases = [_basis(run, rows, trial) for trial in arms.itertuples(index=False)]
+    found = [_estimate(run, base, sign) for base in bases]
+    adjusted = holm(np.array([one.p if one else np.nan for one in found]))
+    return [
+        Comparison(
+            arm=str(trial.arm),
+            name=str(trial.name),
+            status=str(trial.status),
+            basis=base[0] if one else "",
+            uar=_fold_mean(base[1]),
+            parent_uar=_fold_mean(base[2]),
+            estimate=one,
+            p_holm=float(p),
+            verdict=verdict(one, float(p)) if one else _without(trial),
+        )
+        for trial, base, one, p in zip(arms.itertuples(index=False), bases, found, adjusted, strict=True)
+    ]
+
+
+def _basis(run: Run, rows: pd.DataFrame, trial: tuple) -> tuple[str, np.ndarray, np.ndarray]:
+    """What can be compared: its name, and the values of the arm and of its parent, shape (F, S) each."""
+    arm, parent = str(trial.arm), str(trial.parent)  # type: ignore[attr-defined]
+    if trial.status == "done":  # type: ignore[attr-defined]
+        return "test", *_both(rows, arm, parent)
+    if trial.status == "stopped":  # type: ignore[attr-defined]
+        budget = last_budget(run, arm)
+        return f"dev at epoch {budget:g}", at_budget(run, arm, budget), at_budget(run, parent, budget)
+    return "", np.empty((0, 0)), np.empty((0, 0))
+
+
+def _both(rows: pd.DataFrame, arm: str, parent: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        wide = pd.concat([rows.loc[(one, "test"), "uar"] for one in (arm, parent)], axis=1, keys=["arm", "parent"])
+    except KeyError:
+        return np.empty((0, 0)), np.empty((0, 0))
+    return wide["arm"].unstack("seed").to_numpy(), wide["parent"].unstack("seed").to_numpy()
+
+
+def _estimate(run: Run, base: tuple[str, np.ndarray, np.ndarray], sign: int) -> Estimate | None:
+    basis, values, parent = base
+    differences = sign * (values - parent)
+    if not differences.size or np.isnan(differences).all():
+        return None
+    return estimate(differences, size_ratio(run, "test" if basis == "test" else "dev"))
+
+
+def _fold_mean(values: np.ndarray) -> float:
+    values = values[~np.isnan(values).all(axis=1)] if values.size else values
+    return float(np.nanmean(values, axis=1).mean()) if values.size else float("nan")
+
+
+def _without(trial: tuple) -> str:
+    reason = str(trial.reason)  # type: ignore[attr-defined]
+    status = str(trial.status)  # type: ignore[attr-defined]
+    return f"{status}: {reason}" if reason else status

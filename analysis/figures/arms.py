@@ -1,0 +1,186 @@
+"""Best arms, ablation rows and stages as dots with intervals."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from analysis import aggregate
+from analysis.compare import HELPS, HURTS
+from analysis.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, RED, WIDE, Drawn, canvas, grid_on, look, wrap
+from analysis.findings import Findings
+from analysis.words import change, share
+
+#: Arms in the figure of the best.
+MOST = 12
+
+
+class ArmDots(NamedTuple):
+    """One line of the best-arms figure: dev UAR of every fold (mean over seeds), in [0, 1]."""
+
+    name: str
+    chosen: bool
+    paper: bool
+    flagged: bool
+    mean: float
+    fold_std: float
+    folds: tuple[float, ...]
+    test: float
+
+
+class ForestLine(NamedTuple):
+    """One line of the ablation forest plot; the worth is a share, positive when the component helps."""
+
+    name: str
+    control: bool
+    status: str
+    verdict: str
+    basis: str
+    worth: float
+    low: float
+    high: float
+    folds: tuple[float, ...]
+
+
+def best_arms_numbers(found: Findings) -> list[ArmDots]:
+    """The best arms by dev score, and the paper's defaults; test only for the arm chosen and the paper's."""
+    arms = found.top.head(MOST)["arm"].tolist()
+    if found.paper and found.paper not in arms:
+        arms.append(found.paper)
+    rows = aggregate.final_rows(found.run)
+    rows = rows[rows["arm"].isin(arms) & (rows["split"] == "dev")]
+    means = rows.groupby(["arm", "fold"], observed=True)["uar"].mean()
+    return [
+        ArmDots(
+            name=found.name(arm),
+            chosen=arm == found.best,
+            paper=arm == found.paper,
+            flagged=bool(len(found.run.arm(arm)["flags"])),
+            mean=found.number(arm, "uar", "dev"),
+            fold_std=found.number(arm, "uar_fold_std", "dev"),
+            folds=tuple(means.loc[arm].to_numpy()),
+            test=found.number(arm, "uar") if arm in (found.best, found.paper) else math.nan,
+        )
+        for arm in arms
+        if (arm, "dev") in found.summary.index
+    ]
+
+
+def best_arms(found: Findings) -> Drawn | None:
+    """Dot, interval and fold dots of the best arms on dev; a diamond for test where it may be shown."""
+    lines = best_arms_numbers(found)
+    if not lines:
+        return None
+    with look():
+        figure = canvas(WIDE, 0.9 + 0.3 * len(lines))
+        axes = figure.add_subplot()
+        for place, line in enumerate(lines):
+            _arm_line(axes, place, line)
+        axes.set_yticks(range(len(lines)), [_arm_label(line) for line in lines])
+        axes.set_ylim(len(lines) - 0.4, -0.6)
+        axes.set_xlabel("UAR, %")
+        grid_on(axes, "x")
+        _legend_best(axes, lines)
+    caption = (
+        "Dev UAR of each arm: mean over folds (dot), spread over folds (bar), every fold (small dots). Orange: "
+        "test UAR, shown only for the arm chosen on dev and for the paper's defaults."
+    )
+    return Drawn("best_arms", "Best arms on dev", caption, figure)
+
+
+def _arm_label(line: ArmDots) -> str:
+    marks = [word for word, on in (("chosen", line.chosen), ("flagged", line.flagged)) if on]
+    return wrap(line.name, 34, 1) + (f" ({', '.join(marks)})" if marks else "")
+
+
+def _arm_line(axes: Axes, place: int, line: ArmDots) -> None:
+    colour = MUTED if line.flagged else BLUE
+    jitter = np.linspace(-0.16, 0.16, len(line.folds)) if len(line.folds) > 1 else np.zeros(1)
+    axes.scatter(100 * np.array(line.folds), place + jitter, s=7, color=colour, alpha=0.45, linewidths=0, zorder=2)
+    if not math.isnan(line.fold_std):
+        ends = [100 * (line.mean - line.fold_std), 100 * (line.mean + line.fold_std)]
+        axes.plot(ends, [place, place], color=colour, linewidth=1.6, zorder=3)
+    face = colour if line.chosen else "#ffffff"
+    axes.scatter(100 * line.mean, place, s=34, facecolor=face, edgecolor=colour, linewidth=1.5, zorder=4)
+    if not math.isnan(line.test):
+        axes.scatter(100 * line.test, place, s=34, marker="D", color=ORANGE, linewidths=0, zorder=5)
+
+
+def _legend_best(axes: Axes, lines: list[ArmDots]) -> None:
+    axes.scatter(
+        [], [], s=34, facecolor="#ffffff", edgecolor=BLUE, linewidth=1.5, label="dev, mean ± spread over folds"
+    )
+    axes.scatter([], [], s=7, color=BLUE, alpha=0.45, label="dev, one fold")
+    if any(not math.isnan(line.test) for line in lines):
+        axes.scatter([], [], s=34, marker="D", color=ORANGE, linewidths=0, label="test, mean")
+    axes.figure.legend(loc="outside upper left", ncols=3)  # type: ignore[union-attr]
+
+
+def forest_numbers(found: Findings) -> list[ForestLine]:
+    """Ablation rows that could be compared, in the table's order."""
+    return [
+        ForestLine(
+            name=one.name,
+            control=found.is_control(one.name),
+            status=one.status,
+            verdict=one.verdict,
+            basis=one.basis,
+            worth=one.estimate.difference,
+            low=one.estimate.low,
+            high=one.estimate.high,
+            folds=one.estimate.fold_differences,
+        )
+        for one in found.ablation
+        if one.estimate
+    ]
+
+
+def ablation(found: Findings) -> Drawn | None:
+    """Forest plot: what each component is worth, with its interval, folds and verdict."""
+    lines = forest_numbers(found)
+    if not lines:
+        return None
+    with look():
+        figure = canvas(WIDE, 0.95 + 0.42 * len(lines))
+        axes = figure.add_subplot()
+        axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+        for place, line in enumerate(lines):
+            _forest_line(axes, place, line)
+        axes.set_yticks(range(len(lines)), [_forest_label(line) for line in lines])
+        axes.set_ylim(len(lines) - 0.4, -0.6)
+        axes.set_xlabel("What the component is worth: UAR of the reference minus the row, points")
+        axes.xaxis.set_major_formatter(lambda value, _: change(value / 100))
+        grid_on(axes, "x")
+    caption = (
+        f"Reference: {found.name(found.ablation_parent)}, test UAR {share(found.number(found.ablation_parent, 'uar'))} %. "
+        "Dot: mean over folds of the paired difference; bar: 95 % interval of the corrected resampled t-test; small "
+        "dots: folds. Hollow: stopped early, compared on dev at the epoch it reached. † control."
+    )
+    return Drawn("ablation", "What each component is worth", caption, figure)
+
+
+def _forest_label(line: ForestLine) -> str:
+    return wrap(line.name + (" †" if line.control else ""), 34, 2)
+
+
+def verdict_colour(verdict: str) -> str:
+    """Green helps, red hurts, grey for the rest."""
+    return {HELPS: GREEN, HURTS: RED}.get(verdict, MUTED)
+
+
+def _forest_line(axes: Axes, place: int, line: ForestLine) -> None:
+    colour = verdict_colour(line.verdict)
+    jitter = np.linspace(-0.14, 0.14, len(line.folds)) if len(line.folds) > 1 else np.zeros(1)
+    axes.scatter(100 * np.array(line.folds), place + jitter, s=7, color=colour, alpha=0.5, linewidths=0, zorder=2)
+    if not math.isnan(line.low):
+        axes.plot([100 * line.low, 100 * line.high], [place, place], color=colour, linewidth=1.8, zorder=3)
+    face = colour if line.status == "done" else "#ffffff"
+    axes.scatter(100 * line.worth, place, s=36, facecolor=face, edgecolor=colour, linewidth=1.5, zorder=4)
+    text = line.verdict + (f"\n{line.basis}" if line.basis != "test" else "")
+    axes.annotate(
+        text, (1.0, place), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
+        va="center", fontsize=7.5, color=colour if colour != MUTED else INK, annotation_clip=False,
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""How all figures look, and how one is saved.
+
+Colours are those of Okabe and Ito, told apart by colour-blind readers. Ink, muted ink, grid and surface are
+stand-ins that a page may replace (`themed`), so that one SVG serves light and dark.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, "#a08c00", "#7f7f80")
+INK, MUTED, GRID, SURFACE = "#1b1b1d", "#6b6b6e", "#d9d9dc", "#fefefd"
+_THEMED = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)", SURFACE: "var(--surface)"}
+
+#: Widths in inches: both columns of a two-column paper, and one.
+WIDE, NARROW = 7.16, 3.5
+DPI = 200
+
+_RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.edgecolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.facecolor": "none",
+    "figure.facecolor": SURFACE,
+    "savefig.facecolor": SURFACE,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.5,
+    # Names come from outside: a dollar sign in one is a dollar sign.
+    "text.parse_math": False,
+    "axes.formatter.use_mathtext": False,
+    "svg.fonttype": "path",
+    "figure.constrained_layout.use": True,
+}
+
+
+class Drawn(NamedTuple):
+    """A finished figure.
+
+    Attributes:
+        key: File name without ending.
+        title: What it shows.
+        caption: How to read it.
+        figure: The drawing.
+    """
+
+    key: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Everything drawn inside looks alike; nothing outside is touched."""
+    with mpl.rc_context({**sns.axes_style("ticks"), **_RC}):
+        yield
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure that draws without a screen and that no global list keeps."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def grid_on(axes: Axes, axis: str) -> None:
+    """Grid lines along one axis only."""
+    axes.grid(False)
+    axes.grid(True, axis=axis)  # type: ignore[arg-type]
+
+
+def shorten(text: str, most: int = 44) -> str:
+    """A name that fits beside an axis: one line, cut in the middle where it is too long."""
+    text = " ".join(str(text).split())
+    if len(text) <= most:
+        return text
+    half = (most - 1) // 2
+    return f"{text[:half].rstrip()}…{text[-half:].lstrip()}"
+
+
+def wrap(text: str, width: int = 30, lines: int = 3) -> str:
+    """A name over a few short lines."""
+    words, rows = " ".join(str(text).split()).split(" "), [""]
+    for word in words:
+        joined = f"{rows[-1]} {word}".strip()
+        if len(joined) <= width or not rows[-1]:
+            rows[-1] = shorten(joined, width)
+        else:
+            rows.append(shorten(word, width))
+    if len(rows) > lines:
+        rows = [*rows[: lines - 1], shorten(" ".join(rows[lines - 1 :]), width)]
+    return "\n".join(rows)
+
+
+def svg(drawn: Drawn) -> str:
+    """The figure as SVG text without comments, the same bytes for the same figure."""
+    with _quietly(), mpl.rc_context({"svg.hashsalt": drawn.key, "svg.fonttype": "path"}):
+        buffer = io.StringIO()
+        drawn.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return re.sub(r"<!--.*?-->\s*", "", buffer.getvalue(), flags=re.DOTALL)
+
+
+def save(drawn: Drawn, folder: Path) -> str:
+    """Write ``KEY.png`` and ``KEY.svg`` into a folder; returns the SVG text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _quietly():
+        drawn.figure.savefig(folder / f"{drawn.key}.png", dpi=DPI, format="png")
+    text = svg(drawn)
+    (folder / f"{drawn.key}.svg").write_text(text, encoding="utf-8")
+    return text
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """A name in a script that the font lacks is drawn as boxes; the tables beside have it right."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        yield
+
+
+def themed(text: str, key: str) -> str:
+    """An SVG to stand inside a page: ink and grid follow the page's colours, ids are the figure's own.
+
+    Args:
+        text: From `svg`.
+        key: Put before every id, so that several figures may stand in one page.
+    """
+    text = text[text.index("<svg") :]
+    for colour, variable in _THEMED.items():
+        text = text.replace(colour, variable)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', text)
+    text = re.sub(r'(xlink:href="#|url\(#)([^")]+)', rf"\1{key}-\2", text)
+    return re.sub(
+        r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", re.sub(r'(<svg [^>]*?)height="[^"]*"', r"\1", text, count=1), count=1
+    )

@@ -1,0 +1,316 @@
+"""The report: one self-contained page, tables as CSV and LaTeX, figures as PNG and SVG."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from analysis import aggregate, compare, search
+from analysis import tables as tabling
+from analysis.cautions import cautions
+from analysis.errors import ReportError
+from analysis.figures import figures
+from analysis.figures.style import Drawn, save, themed
+from analysis.findings import Findings
+from analysis.protocol import protocol_lines, provenance_lines, selection_lines
+from analysis.run import Run, load
+from analysis.tables import Column, Table
+from analysis.words import change, headline, interval, share, with_spread
+
+#: Order of the page: figure keys under their heading; a section without any of its parts is left out.
+SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("best", "Best arms", ("best_arms",), ("best_arms",)),
+    ("ablation", "Ablation", ("ablation",), ("ablation", "stage_gains")),
+    ("sensitivity", "Sensitivity", ("sensitivity",), ("sensitivity",)),
+    ("errors", "What the best arm confuses", ("confusion",), ("recalls", "folds")),
+    ("generation", "Generated features", ("generation", "tsne"), ("generation",)),
+    ("search", "The search", ("best_so_far", "search"), ("failed", "flagged")),
+    ("training", "Training", ("learning", "saved"), ()),
+)
+
+
+class _Figure(NamedTuple):
+    """A figure on the page."""
+
+    key: str
+    title: str
+    caption: str
+    svg: Markup
+
+
+class _Section(NamedTuple):
+    """A heading, its figures and its tables."""
+
+    key: str
+    title: str
+    figures: list[_Figure]
+    tables: list[Table]
+
+
+def write(runs: Sequence[str | Path], out: str | Path | None = None) -> Path:
+    """Write the report of one run, or of several side by side.
+
+    Args:
+        runs: Run folders; a run may still be going on.
+        out: Folder to write to; by default ``<run>/report``, for several ``report`` beside the first run.
+
+    Returns:
+        Path of ``index.html``; ``tables/`` and ``figures/`` stand beside it (by run, for several).
+
+    Raises:
+        ReportError: If there is no run, or one cannot be read.
+    """
+    if not runs:
+        raise ReportError("report: no run was given; give the folder of a run, such as runs/NAME")
+    found = [Findings(load(path)) for path in runs]
+    folder = _folder([Path(path) for path in runs], out)
+    slugs = _slugs(found)
+    pages = [_page(one, slug, folder, alone=len(found) == 1) for one, slug in zip(found, slugs, strict=True)]
+    side_by_side = comparison(found) if len(found) > 1 else None
+    if side_by_side:
+        tabling.write(side_by_side, folder / "tables")
+    html = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(title=" · ".join(one.run.name for one in found), pages=pages, comparison=side_by_side)
+    )
+    return _replace(folder / "index.html", html)
+
+
+def _folder(runs: list[Path], out: str | Path | None) -> Path:
+    folder = Path(out) if out else (runs[0] if len(runs) == 1 else runs[0].resolve().parent) / "report"
+    if folder.exists() and not folder.is_dir():
+        raise ReportError(f"{folder}: is a file, expected a folder to write the report to")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _slugs(found: list[Findings]) -> list[str]:
+    """A name for each run that is safe as a folder and as an id, and the run's own."""
+    plain = [re.sub(r"[^A-Za-z0-9]+", "-", one.run.name).strip("-").lower() or "run" for one in found]
+    return [slug if plain.count(slug) == 1 else f"{slug}-{index + 1}" for index, slug in enumerate(plain)]
+
+
+def _replace(path: Path, text: str) -> Path:
+    """Write a file so that it is there whole or as it was."""
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _page(found: Findings, slug: str, folder: Path, *, alone: bool) -> dict[str, Any]:
+    """Write a run's figures and tables, and gather what the page says of it."""
+    place = Path() if alone else Path(slug)
+    drawn = {one.key: _figure(one, slug, folder / "figures" / place) for one in figures(found)}
+    made = {table.key: table for table in [*tabling.tables(found), *_search_tables(found)]}
+    for table in made.values():
+        tabling.write(table, folder / "tables" / place)
+    return {
+        "slug": slug,
+        "name": found.run.name,
+        "finished": found.run.finished,
+        "headline": headline(found),
+        "tiles": tiles(found),
+        "cautions": cautions(found),
+        "sections": list(_sections(drawn, made)),
+        "not_run": found.ablation_not_run,
+        "protocol": protocol_lines(found),
+        "selection": selection_lines(found),
+        "provenance": provenance_lines(found),
+        "tables_at": str(Path("tables") / place),
+    }
+
+
+def _figure(one: Drawn, slug: str, folder: Path) -> _Figure:
+    text = themed(save(one, folder), f"{slug}-{one.key}")
+    # Drawn by us from paths and numbers alone, comments removed: the one markup that is not escaped.
+    return _Figure(one.key, one.title, one.caption, Markup(text))
+
+
+def _sections(drawn: dict[str, _Figure], made: dict[str, Table]) -> Any:
+    for key, title, figure_keys, table_keys in SECTIONS:
+        shown = [drawn[name] for name in figure_keys if name in drawn]
+        listed = [made[name] for name in table_keys if name in made]
+        if shown or listed:
+            yield _Section(key, title, shown, listed)
+
+
+def _search_tables(found: Findings) -> list[Table]:
+    """Failed and flagged arms, where there are any."""
+    failed, flagged = search.failed(found.run), search.flagged(found.run)
+    name = Column("Arm", lambda r: str(r.name), numeric=False)
+    kind = Column("Kind", lambda r: str(r.kind), numeric=False)
+    made = []
+    if len(failed):
+        columns = (
+            name,
+            kind,
+            Column("Epochs", lambda r: f"{r.epochs}"),
+            Column("Reason", lambda r: r.reason, numeric=False),
+        )
+        made.append(Table("failed", "Failed arms", "They take part in no choice and no comparison.", failed, columns))
+    if len(flagged):
+        flags = Column("Flags", lambda r: r.flags, numeric=False)
+        passed = Column("Passed over", lambda r: "yes" if r.passed_over else "no", numeric=False)
+        score = Column("Dev score, %", lambda r: share(r.score))
+        note = "They cannot be chosen. Passed over: would have been chosen on its dev score but for its flag."
+        made.append(Table("flagged", "Flagged arms", note, flagged, (name, kind, score, flags, passed)))
+    return made
+
+
+def tiles(found: Findings) -> list[tuple[str, str, str]]:
+    """(what, value, how it was taken) of the numbers at the top of the page."""
+    run, total = found.run, found.saved
+    made = []
+    if found.best:
+        for split in ("test", "dev"):
+            mean, std = found.number(found.best, "uar", split), found.number(found.best, "uar_fold_std", split)
+            made.append((f"{split} UAR of the best arm", f"{with_spread(mean, std)} %", "mean ± spread over folds"))
+    if found.paper and found.paper != found.best:
+        mean, std = found.number(found.paper, "uar"), found.number(found.paper, "uar_fold_std")
+        made.append(("test UAR of the paper's defaults", f"{with_spread(mean, std)} %", "mean ± spread over folds"))
+    counts = run.trials["status"].value_counts()
+    states = ", ".join(f"{counts[state]:,} {state}" for state in ("done", "stopped", "failed") if state in counts)
+    made.append(("arms", f"{total.arms:,}", states))
+    if total.stopped:
+        made.append(("epochs saved by stopping", f"{100 * total.share:.0f} %", f"{total.saved:,} of {total.planned:,}"))
+    return made
+
+
+def comparison(found: Sequence[Findings]) -> Table:
+    """The best arm of each run; paired with the first run's where both were tested on the same rows."""
+    frame = pd.DataFrame([_comparison_row(one, found[0]) for one in found])
+    columns = (
+        Column("Run", lambda r: r.run, numeric=False),
+        Column("Method", lambda r: r.method, numeric=False),
+        Column("Corpus", lambda r: r.corpus, numeric=False),
+        Column("Best arm", lambda r: r.best, numeric=False),
+        Column("Dev UAR, %", lambda r: with_spread(r.dev_uar, r.dev_uar_fold_std)),
+        Column("Test UAR, %", lambda r: with_spread(r.test_uar, r.test_uar_fold_std)),
+        Column("Arms", lambda r: f"{r.arms:,}"),
+        Column("Against the first, points", lambda r: change(r.difference)),
+        Column("95 % interval", lambda r: interval(r.low, r.high)),
+        Column("Verdict", lambda r: r.verdict, numeric=False),
+    )
+    note = (
+        "Each run's arm was chosen on its own dev parts. Against the first: paired by fold and seed, only where corpus, folds "
+        "and classes are the same; corrected resampled t-test, not adjusted over runs."
+    )
+    return Table("comparison", "Runs side by side", note, frame, columns)
+
+
+def _comparison_row(one: Findings, first: Findings) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "run": one.run.name,
+        "method": str((one.run.provenance.get("method") or {}).get("name", "")),
+        "corpus": str(one.run.provenance["corpus"].get("name", "")),
+        "best": one.name(one.best) or "none yet",
+        "arms": len(one.run.trials),
+    }
+    for split in ("dev", "test"):
+        for column in ("uar", "uar_fold_std", "uar_seed_std"):
+            row[f"{split}_{column}"] = one.number(one.best, column, split)
+    row |= {"difference": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "verdict": ""}
+    if one is first:
+        return row
+    estimate = _between(one, first)
+    if estimate is None:
+        return row | {"verdict": "not comparable: other corpus, folds or classes"}
+    found = {"difference": estimate.difference, "low": estimate.low, "high": estimate.high, "p": estimate.p}
+    words = {compare.HELPS: "better", compare.HURTS: "worse"}
+    verdict = compare.verdict(estimate, estimate.p)
+    return row | found | {"verdict": words.get(verdict, verdict)}
+
+
+def _between(one: Findings, first: Findings) -> compare.Estimate | None:
+    if one.best is None or first.best is None or _tested_on(one.run) != _tested_on(first.run):
+        return None
+    tables = (aggregate.by_row(aggregate.final_rows(f.run)) for f in (one, first))
+    arms = (one.best, first.best)
+    try:
+        mine, other = (table.loc[(arm, "test"), "uar"] for table, arm in zip(tables, arms, strict=True))
+    except KeyError:
+        return None
+    differences = compare.matrix(mine, other)
+    return compare.estimate(differences, compare.size_ratio(one.run)) if differences.size else None
+
+
+def _tested_on(run: Run) -> tuple[Any, ...]:
+    """What must be equal for rows of two runs to be pairs."""
+    folds = tuple((fold["name"], fold.get("test")) for fold in run.provenance["folds"])
+    return run.provenance["corpus"].get("fingerprint"), folds, run.classes
+
+
+def summary(run: Run | str | Path) -> dict[str, Any]:
+    """Headline numbers of a run as plain JSON values, for ``sweeper status``, ``export`` and other tools.
+
+    Args:
+        run: A run, or its folder.
+
+    Returns:
+        ``run``, ``finished``, ``headline``, ``best``, ``paper_defaults`` (arm, name, kind, changed, dev, test; None when not
+        done), ``arms`` by status, ``chosen_from`` (arms that might have been), ``epochs``, ``ablation``, ``cautions``,
+        ``seconds``. Shares in [0, 1]; a number that cannot be computed is None.
+
+    Raises:
+        ReportError: If the folder cannot be read.
+    """
+    found = Findings(run if isinstance(run, Run) else load(run))
+    trials = found.run.trials
+    return {
+        "run": found.run.name,
+        "finished": found.run.finished,
+        "headline": headline(found),
+        "best": _arm_summary(found, found.best),
+        "paper_defaults": _arm_summary(found, found.paper),
+        "arms": {str(status): int(count) for status, count in trials["status"].value_counts().items()},
+        "chosen_from": int(search.eligible(trials).sum()),
+        "epochs": found.saved._asdict(),
+        "ablation": [_verdict_summary(one) for one in found.ablation],
+        "cautions": cautions(found),
+        "seconds": _plain(found.run.provenance.get("seconds")),
+    }
+
+
+def _arm_summary(found: Findings, arm: str | None) -> dict[str, Any] | None:
+    if arm is None:
+        return None
+    trial = found.run.arm(arm)
+    columns = ("uar", "uar_fold_std", "uar_seed_std", "uar_pooled", "war", "wf1", "macro_f1", "folds", "seeds", "n")
+    numbers = {s: {c: _plain(found.number(arm, c, s)) for c in columns} for s in ("dev", "test")}
+    about = {"arm": arm, "name": str(trial["name"]), "kind": str(trial["kind"]), "changed": trial["changed"]}
+    return about | {"score": _plain(trial["score"])} | numbers
+
+
+def _verdict_summary(one: compare.Comparison) -> dict[str, Any]:
+    estimate = one.estimate
+    numbers = {
+        name: _plain(getattr(estimate, name)) if estimate else None for name in ("difference", "low", "high", "p")
+    }
+    return {"row": one.name, "basis": one.basis, "verdict": one.verdict, "p_holm": _plain(one.p_holm)} | numbers
+
+
+def _plain(value: Any) -> float | None:
+    """A float, or None where it is missing or not a number: JSON has no NaN."""
+    if value is None or not np.isfinite(value):
+        return None
+    return float(value)

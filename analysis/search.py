@@ -1,0 +1,181 @@
+"""What the search did: how the best grew, what stopping saved, what failed, what was flagged, where it ended."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.run import Run
+
+#: A value this close to an end of its range, as a share of the range, counts as lying at the edge.
+EDGE = 0.02
+
+_CANDIDATES = ("reference", "search")
+
+
+class Saved(NamedTuple):
+    """Classifying epochs of all arms.
+
+    Attributes:
+        arms: Arms begun.
+        stopped: Arms stopped early.
+        planned: Epochs they would have had.
+        seen: Epochs they had.
+        saved: Epochs that stopped arms did not need.
+        share: Saved over planned, in [0, 1]; 0 when nothing was planned.
+        reused: Epochs of any stage that were taken from stored stages instead of trained again.
+        trained: Epochs of any stage that were trained.
+    """
+
+    arms: int
+    stopped: int
+    planned: int
+    seen: int
+    saved: int
+    share: float
+    reused: int
+    trained: int
+
+
+class Edge(NamedTuple):
+    """A searched value of the best arm that lies at an end of its range."""
+
+    parameter: str
+    value: float
+    low: float
+    high: float
+    end: str
+
+
+def eligible(trials: pd.DataFrame) -> pd.Series:
+    """Arms that selection may choose: from the search or the reference, done, unflagged, with a score."""
+    return (
+        trials["kind"].isin(_CANDIDATES)
+        & (trials["status"] == "done")
+        & (trials["flags"].map(len) == 0)
+        & trials["score"].notna()
+    )
+
+
+def best_arm(run: Run) -> str | None:
+    """The arm chosen on dev: the one the run marked, else the best score so far; None when none is done."""
+    marked = run.trials["arm"][run.trials["is_best"]]
+    if len(marked):
+        return str(marked.iloc[0])
+    able = run.trials[eligible(run.trials)]
+    return None if able.empty else str(able.loc[able["score"].idxmax(), "arm"])
+
+
+def paper_arm(run: Run) -> str | None:
+    """The arm of the paper's defaults (with the study's fixed settings), when it is done."""
+    found = run.trials[(run.trials["kind"] == "reference") & (run.trials["status"] == "done")]
+    return None if found.empty else str(found["arm"].iloc[0])
+
+
+def reference_arm(run: Run) -> str | None:
+    """The arm that ablation and sensitivity were measured from."""
+    marked = run.trials["arm"][run.trials["is_reference"]]
+    if len(marked):
+        return str(marked.iloc[0])
+    parents = run.trials["parent"][run.trials["parent"].isin(set(run.trials["arm"]))]
+    return str(parents.iloc[0]) if len(parents) else paper_arm(run)
+
+
+def best_so_far(run: Run) -> pd.DataFrame:
+    """The search in the order in which its arms ended.
+
+    Returns:
+        ``order`` (from 1), ``arm``, ``name``, ``status``, ``flagged``, ``score`` (dev), ``best`` (so far,
+        among arms that may be chosen; NaN before the first), ``hours`` (since the first arm began, NaN if unknown).
+    """
+    trials = run.trials[run.trials["kind"].isin(_CANDIDATES)].sort_values("finished_order", kind="stable")
+    able = eligible(trials)
+    order = np.arange(1, len(trials) + 1)
+    began = trials["started_at"].min() if "started_at" in trials and len(trials) else math.nan
+    ended = trials["finished_at"] if "finished_at" in trials else pd.Series(math.nan, trials.index)
+    return pd.DataFrame(
+        {
+            "order": order,
+            "arm": trials["arm"].to_numpy(),
+            "name": trials["name"].to_numpy(),
+            "status": trials["status"].to_numpy(),
+            "flagged": (trials["flags"].map(len) > 0).to_numpy(),
+            "score": trials["score"].to_numpy(),
+            "best": trials["score"].where(able).cummax().ffill().to_numpy(),
+            "hours": ((ended - began) / 3600).to_numpy(dtype=float),
+        }
+    )
+
+
+def saved(run: Run) -> Saved:
+    """What stopping and stored stages saved over all arms of the run."""
+    trials = run.trials
+    stopped = trials[trials["status"] == "stopped"]
+    spared = int((stopped["epochs_planned"] - stopped["epochs"]).clip(lower=0).sum())
+    planned = int(trials["epochs_planned"].sum())
+    return Saved(
+        arms=len(trials),
+        stopped=len(stopped),
+        planned=planned,
+        seen=int(trials["epochs"].sum()),
+        saved=spared,
+        share=spared / planned if planned else 0.0,
+        reused=int(trials["epochs_reused"].sum()),
+        trained=int(trials["epochs_trained"].sum()),
+    )
+
+
+def failed(run: Run) -> pd.DataFrame:
+    """Failed arms: ``name``, ``kind``, ``reason``, ``epochs``."""
+    return run.trials[run.trials["status"] == "failed"][["name", "kind", "reason", "epochs"]]
+
+
+def flagged(run: Run) -> pd.DataFrame:
+    """Flagged arms: ``name``, ``kind``, ``score``, ``flags`` (joined), ``passed_over``.
+
+    ``passed_over``: the arm scored higher on dev than the one chosen, which it would have been but for its flag.
+    """
+    arms = run.trials[run.trials["flags"].map(len) > 0]
+    best = best_arm(run)
+    bar = run.arm(best)["score"] if best else math.inf
+    return pd.DataFrame(
+        {
+            "name": arms["name"],
+            "kind": arms["kind"],
+            "score": arms["score"],
+            "flags": arms["flags"].map(lambda flags: ", ".join(map(str, flags))),
+            "passed_over": arms["kind"].isin(_CANDIDATES)
+            & (arms["status"] == "done")
+            & (arms["score"] > bar)
+            & (arms["arm"] != best),
+        }
+    )
+
+
+def edges(run: Run, arm: str) -> list[Edge]:
+    """Searched values of an arm that lie at an end of their range: the optimum may lie beyond."""
+    config = run.arm(arm)["config"]
+    ranges = run.provenance.get("parameters") or {}
+    found = (_edge(path, space, config.get(path)) for path, space in ranges.items())
+    return [edge for edge in found if edge]
+
+
+def _edge(path: str, space: dict[str, Any], value: Any) -> Edge | None:
+    low, high = space.get("low"), space.get("high")
+    if not all(_is_number(x) for x in (low, high, value)) or low >= high:
+        return None
+    on_log = bool(space.get("log")) and low > 0
+    if on_log and value <= 0:
+        return None
+    scale = math.log if on_log else float
+    place = (scale(value) - scale(low)) / (scale(high) - scale(low))
+    if not -EDGE <= place <= 1 + EDGE or EDGE < place < 1 - EDGE:
+        return None
+    return Edge(path, value, low, high, "lower" if place <= EDGE else "upper")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

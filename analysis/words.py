@@ -1,0 +1,116 @@
+"""Numbers in words: formats, the headline, the protocol, what the ablation shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.findings import Findings
+from analysis.search import eligible
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def share(value: float, digits: int = 1) -> str:
+    """A share as percent, as papers print UAR: 0.6034 is ``60.3``; an em dash when NaN."""
+    return "—" if math.isnan(value) else f"{100 * value:.{digits}f}"
+
+
+def change(value: float, digits: int = 1) -> str:
+    """A difference of shares in points, with its sign: -0.012 is ``−1.2``."""
+    if math.isnan(value):
+        return "—"
+    text = f"{100 * value:+.{digits}f}"
+    return text.replace("-", MINUS) if float(text) else f"{0:.{digits}f}"
+
+
+def with_spread(mean: float, std: float) -> str:
+    """Mean and spread in percent: ``60.3 ± 2.5``; without the spread when it is NaN."""
+    return share(mean) if math.isnan(std) else f"{share(mean)} ± {share(std)}"
+
+
+def interval(low: float, high: float) -> str:
+    """An interval in points; an em dash when NaN."""
+    return "—" if math.isnan(low) else f"{change(low)} to {change(high)}"
+
+
+def p_value(p: float) -> str:
+    """A p-value to three places."""
+    if math.isnan(p):
+        return "—"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def number(value: Any) -> str:
+    """A config value as a reader would write it: four significant digits, no trailing zeros."""
+    if isinstance(value, bool) or value is None or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:.4g}"
+
+
+def settings(changed: Mapping[str, Any]) -> str:
+    """Changed config fields on one line."""
+    return ", ".join(f"{path} = {number(value)}" for path, value in changed.items()) or "nothing changed"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as days, hours, minutes, seconds: the two largest."""
+    if math.isnan(seconds):
+        return "—"
+    left, parts = round(seconds), []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if left >= size or (unit == "s" and not parts):
+            parts.append(f"{left // size} {unit}")
+            left %= size
+    return " ".join(parts[:2])
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 arm``, ``2 arms``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def headline(found: Findings) -> list[str]:
+    """The answer of the run in a few sentences; the first is the shortest."""
+    run = found.run
+    if found.best is None:
+        failed = int((run.trials["status"] == "failed").sum())
+        return [f"No arm is finished yet: {plural(len(run.trials), 'arm')} begun, {failed} failed."]
+    arm, test = run.arm(found.best), found.number(found.best, "uar")
+    sure = "The best arm" if run.finished else "The best arm so far"
+    sentences = [
+        f"{sure} is {arm['name']}, with a test UAR of {_with_spread(found, found.best, 'test')} %"
+        if not math.isnan(test)
+        else f"{sure} is {arm['name']}; it has no test numbers yet."
+    ]
+    chosen = int(eligible(run.trials).sum())
+    folds = int(found.number(found.best, "folds", "dev"))
+    seeds = int(found.number(found.best, "seeds", "dev"))
+    sentences[0] = sentences[0].rstrip(".") + f" (mean ± spread over {plural(folds, 'fold')})."
+    sentences.append(
+        f"It was chosen on dev (UAR {_with_spread(found, found.best, 'dev')} %) from {plural(chosen, 'arm')} "
+        f"run to the end; {plural(folds, 'fold')} × {plural(seeds, 'seed')} each. Test took no part in the choice."
+    )
+    sentences += _against_paper(found)
+    return sentences
+
+
+def _with_spread(found: Findings, arm: str, split: str) -> str:
+    return with_spread(found.number(arm, "uar", split), found.number(arm, "uar_fold_std", split))
+
+
+def _against_paper(found: Findings) -> list[str]:
+    if found.paper is None:
+        return []
+    if found.paper == found.best:
+        return ["These are the paper's defaults: nothing that was searched scored higher on dev."]
+    comparison = found.best_against_paper
+    sentence = f"The paper's defaults reach {_with_spread(found, found.paper, 'test')} % on test."
+    if comparison is None:
+        return [sentence]
+    gain = f"The best arm's difference from them is {change(comparison.difference)} points"
+    if not math.isnan(comparison.low):
+        gain += f" (95 % interval {interval(comparison.low, comparison.high)})"
+    words = {"helps": "more than chance between folds", "hurts": "a loss beyond chance between folds"}
+    return [sentence, f"{gain}: {words.get(found.best_verdict, found.best_verdict)}."]
