@@ -1,0 +1,245 @@
+"""One arm, from its first epoch to its last, as a generator of reports: no Ray, no files but the stage store.
+
+    for report in run_arm(method, config, task, store): ...
+
+is all a trial does. Dropping the generator stops the arm; asking again goes on from the store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from sweeper.artifacts import Recorded, Store, digest, keys, strip
+from trainables import metrics
+from trainables.epoch import Confusions, Diagnostic, Embedding, Epoch, Tensors
+from trainables.errors import Diverged
+from trainables.methods import Method, Stage
+from trainables.selection import choose_epoch
+from trainables.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """A classifying stage at the epoch that each row's dev part chose so far.
+
+    Attributes:
+        stage: The stage.
+        final: Whether it is the arm's last classifying stage.
+        epochs: The chosen epochs, counted from 1, shape (rows,).
+        dev_uar: UAR on dev there, mean over conditions, shape (rows,).
+        confusions: Confusion counts there by (split, condition), shape (rows, C, C).
+    """
+
+    stage: str
+    final: bool
+    epochs: np.ndarray
+    dev_uar: np.ndarray
+    confusions: Confusions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """An arm after one epoch. The latest report tells all about the arm; earlier ones only add the curve.
+
+    Attributes:
+        stage: Stage of the epoch.
+        epoch: Which epoch of the stage, from 1.
+        total: How many the stage has.
+        budget: Classifying epochs so far over all stages: the clock of early stopping.
+        planned: Classifying epochs of the whole arm.
+        seconds: Since the arm was begun here.
+        dev_uar: Mean dev UAR over rows and conditions after this epoch; None where it classifies nothing.
+        rows: Dev UAR of each row, mean over conditions, shape (rows,); None as above.
+        score: Mean over rows of the dev UAR at each row's chosen epoch of the latest classifying stage.
+        terms: Loss terms of this epoch, shape (rows,) each.
+        chosen: Every classifying stage so far.
+        diagnostics: What finished stages measured, with the stage's name.
+        flags: What finished stages warned of.
+        embeddings: Kept vectors; on the last report only.
+        trained: Epochs that this arm trained.
+        reused: Epochs taken from the store that another arm trained.
+        done: Whether this is the last report.
+    """
+
+    stage: str
+    epoch: int
+    total: int
+    budget: int
+    planned: int
+    seconds: float
+    dev_uar: float | None = None
+    rows: np.ndarray | None = None
+    score: float | None = None
+    terms: Mapping[str, np.ndarray] = field(default_factory=dict)
+    chosen: tuple[Chosen, ...] = ()
+    diagnostics: tuple[tuple[str, Diagnostic], ...] = ()
+    flags: tuple[str, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
+    trained: int = 0
+    reused: int = 0
+    done: bool = False
+
+
+def run_arm(
+    method: Method, config: BaseModel, task: Task, store: Store | None = None, *, owner: str = ""
+) -> Iterator[Report]:
+    """Train an arm on all folds and seeds, one report an epoch.
+
+    Stages that the store has are replayed instead of trained, with equal reports; a stage that it has in part
+    is gone on with.
+
+    Args:
+        method: The method.
+        config: The arm's config.
+        task: Corpus, folds and seeds.
+        store: Where finished and partial stages are kept; None keeps nothing.
+        owner: The arm's id, by which epochs trained for it are told from those trained for others.
+
+    Yields:
+        One report after each epoch of each active stage; the last one has ``done``.
+
+    Raises:
+        Diverged: If a loss term or a dev score is not finite; names stage, epoch, term and rows.
+    """
+    begun = time.monotonic()
+    stages = method.active(config)
+    key_of = keys(method, config, digest(task)) if store else {}
+    tally = _Tally(config, stages, len(task.rows))
+    artifacts: dict[str, Tensors] = {}
+    for stage in stages:
+        for epoch, own in _epochs(stage, config, task, artifacts, store, key_of.get(stage.name, ""), owner):
+            if epoch.last:
+                artifacts[stage.name] = epoch.artifact or {}
+            yield tally.add(stage, epoch, own, time.monotonic() - begun)
+
+
+def _epochs(
+    stage: Stage,
+    config: BaseModel,
+    task: Task,
+    artifacts: Mapping[str, Tensors],
+    store: Store | None,
+    key: str,
+    owner: str,
+) -> Iterator[tuple[Epoch, bool]]:
+    """The epochs of a stage, replayed as far as they are known and trained from there; whether they are ours."""
+    known = (store.finished(key) or store.partial(key)) if store else None
+    past = list(known.epochs) if known else []
+    for epoch in past:
+        yield epoch, bool(known and known.owner == owner)
+    if past and past[-1].last:
+        return
+    saved = time.monotonic()
+    for epoch in stage.run(config, task, dict(artifacts), known.state if known else None):
+        check_finite(epoch, task)
+        past.append(strip(epoch))
+        if store and (epoch.last or time.monotonic() - saved >= store.every):
+            # Before it is reported: whoever is stopped on this report has lost nothing.
+            state = {} if epoch.last else epoch.snapshot()
+            store.save(key, Recorded(epochs=tuple(past), state=state, owner=owner))
+            saved = time.monotonic()
+        yield epoch, True
+
+
+class _Tally:
+    """Adds up an arm's epochs into reports."""
+
+    def __init__(self, config: BaseModel, stages: tuple[Stage, ...], rows: int) -> None:
+        classifying = [stage for stage in stages if stage.classifies]
+        self._last = stages[-1].name
+        self._final = classifying[-1].name if classifying else ""
+        self._planned = sum(stage.epochs(config) for stage in classifying)
+        self._rows = rows
+        self._budget = self._trained = self._reused = 0
+        self._curves: dict[str, list[np.ndarray]] = {}
+        self._counts: dict[str, list[Confusions]] = {}
+        self._chosen: dict[str, Chosen] = {}
+        self._diagnostics: list[tuple[str, Diagnostic]] = []
+        self._flags: list[str] = []
+        self._embeddings: list[Embedding] = []
+
+    def add(self, stage: Stage, epoch: Epoch, own: bool, seconds: float) -> Report:
+        """The report of the next epoch."""
+        self._trained += own
+        self._reused += not own
+        self._budget += stage.classifies
+        rows = dev_uar(epoch)
+        if rows is not None:
+            self._choose(epoch, rows)
+        self._diagnostics += [(epoch.stage, each) for each in epoch.diagnostics]
+        self._flags += [flag for flag in epoch.flags if flag not in self._flags]
+        self._embeddings += epoch.embeddings
+        return self._report(epoch, rows, seconds)
+
+    def _choose(self, epoch: Epoch, rows: np.ndarray) -> None:
+        curve = self._curves.setdefault(epoch.stage, [])
+        counts = self._counts.setdefault(epoch.stage, [])
+        curve.append(rows)
+        counts.append(epoch.confusions)
+        best = choose_epoch(np.stack(curve))
+        each = range(self._rows)
+        self._chosen[epoch.stage] = Chosen(
+            stage=epoch.stage,
+            final=epoch.stage == self._final,
+            epochs=best + 1,
+            dev_uar=np.stack(curve)[best, each],
+            confusions={pair: np.stack([counts[best[row]][pair][row] for row in each]) for pair in epoch.confusions},
+        )
+
+    def _report(self, epoch: Epoch, rows: np.ndarray | None, seconds: float) -> Report:
+        done = epoch.stage == self._last and epoch.last
+        latest: Any = list(self._chosen.values())[-1] if self._chosen else None
+        return Report(
+            stage=epoch.stage,
+            epoch=epoch.index,
+            total=epoch.total,
+            budget=self._budget,
+            planned=self._planned,
+            seconds=seconds,
+            dev_uar=None if rows is None else float(rows.mean()),
+            rows=rows,
+            score=float(latest.dev_uar.mean()) if latest else None,
+            terms=epoch.terms,
+            chosen=tuple(self._chosen.values()),
+            diagnostics=tuple(self._diagnostics),
+            flags=tuple(self._flags),
+            embeddings=tuple(self._embeddings) if done else (),
+            trained=self._trained,
+            reused=self._reused,
+            done=done,
+        )
+
+
+def dev_uar(epoch: Epoch) -> np.ndarray | None:
+    """Dev UAR of each row, mean over conditions, shape (rows,); None where the epoch has no dev counts."""
+    dev = [counts for (split, _), counts in epoch.confusions.items() if split == "dev"]
+    if not dev or not all(counts.any() for counts in dev):
+        return None
+    return np.asarray(np.mean([metrics.uar(counts) for counts in dev], axis=0))
+
+
+def check_finite(epoch: Epoch, task: Task) -> None:
+    """Refuse an epoch with a loss term or a dev score that is not finite in any row.
+
+    Raises:
+        Diverged: Names stage, epoch, term and rows.
+    """
+    values = dict(epoch.terms)
+    dev = dev_uar(epoch)
+    if dev is not None:
+        values["dev UAR"] = dev
+    for name, each in values.items():
+        bad = np.flatnonzero(~np.isfinite(each))
+        if len(bad):
+            shown = ", ".join(f"{task.rows[row][0].name} seed {task.rows[row][1]}" for row in bad[:3])
+            more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+            raise Diverged(
+                f"stage {epoch.stage}, epoch {epoch.index}: {name} is not finite in {len(bad)} of "
+                f"{np.size(each)} rows ({shown}{more})"
+            )

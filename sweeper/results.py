@@ -1,0 +1,345 @@
+"""A run's folder: tables that a crash at any moment leaves readable, and nothing that a crash can lose.
+
+What happens to an arm goes first to ``journal.jsonl``, one line an event. From time to time the tables are
+written anew beside their places, moved there, and only then is the journal cut down to what the tables do not
+hold. Recovery reads the tables, applies the journal on top (an arm in both counts once), and is back where
+the writer was; doing it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sweeper import tables
+from sweeper.arms import Arm
+from sweeper.execute import Report
+from sweeper.tables import SCHEMAS, ArmLog, Frame, Row, Status
+from trainables.errors import InputError
+
+JOURNAL = "journal.jsonl"
+STATUS = "status.json"
+#: Kinds of arms among which the best one is chosen; ablation and sensitivity arms are there to be compared.
+CANDIDATES = ("reference", "search")
+#: Written in this order: whoever finds an arm among the trials finds its rows in the other tables.
+_ORDER = ("folds", "curves", "diagnostics", "embeddings", "trials")
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A suggestion that was already an arm: it is not run again, its score is told instead.
+
+    Attributes:
+        order: When, on the run's clock of events.
+        arm: The arm it equals.
+        score: The arm's score if it had finished, unflagged, by then.
+    """
+
+    order: int
+    arm: str
+    score: float | None
+
+
+class Writer:
+    """Writes a run's tables, and knows its arms.
+
+    Opening it on the folder of an unfinished run recovers where that run was.
+
+    Args:
+        folder: The run folder; must exist.
+        frame: What all arms have in common.
+        every: Least seconds between two rewrites of the tables.
+
+    Attributes:
+        arms: Every arm ever handed out, by id.
+        trials: Rows of the arms that are over, by id.
+        running: The arms handed out and not over, by id, in that order.
+        repeats: Suggestions that were arms already.
+        clock: Number of the next event.
+    """
+
+    def __init__(self, folder: Path, frame: Frame, *, every: float = 5.0) -> None:
+        self.folder, self.frame = folder, frame
+        self.arms: dict[str, Arm] = {}
+        self.trials: dict[str, Row] = {}
+        self.running: dict[str, ArmLog] = {}
+        self.repeats: list[Repeat] = []
+        self.clock = 0
+        self._every = every
+        self._flushed = time.monotonic()
+        self._dirty = False
+        self._base: dict[str, list[pa.Table]] = {name: [] for name in ("folds", "curves", "diagnostics")}
+        self._embeddings: dict[str, pa.Table] = {}
+        self._journal: IO[str] | None = None
+        self._recover()
+
+    def start(self, arm: Arm) -> ArmLog:
+        """Note that an arm is handed out, before it is."""
+        log = ArmLog(arm=arm, started_order=self._tick(), started_at=time.time())
+        self.arms[arm.id] = arm
+        self.running[arm.id] = log
+        self._append(_start_event(log))
+        return log
+
+    def attempt(self, arm_id: str) -> None:
+        """Note that the training of an arm begins, for the first time or again."""
+        self.running[arm_id].begin()
+        self._append({"event": "attempt", "arm": arm_id})
+
+    def repeat(self, arm_id: str, score: float | None) -> Repeat:
+        """Note that an arm was suggested again."""
+        repeat = Repeat(self._tick(), arm_id, score)
+        self.repeats.append(repeat)
+        self._append(_repeat_event(repeat))
+        return repeat
+
+    def report(self, arm_id: str, report: Report, host: str = "") -> None:
+        """Take the next report of a running arm; kept in memory, the stage store has it too."""
+        self.running[arm_id].host = host
+        self.running[arm_id].add(report)
+
+    def finish(self, arm_id: str, status: Status, reason: str = "") -> Row:
+        """Note that an arm is over, and with what."""
+        log = self.running.pop(arm_id)
+        row = tables.trial_row(log, self.frame, status, reason, time.time(), self._tick())
+        rows: dict[str, list[Row]] = {"folds": [], "curves": log.curve, "diagnostics": []}
+        if log.report:
+            rows["folds"] = tables.fold_rows(log.arm, log.report, self.frame)
+            rows["diagnostics"] = tables.diagnostic_rows(log.arm, log.report, self.frame)
+        self.trials[arm_id] = row
+        self._keep_embeddings(log)
+        self._append({"event": "finish", "trial": row, **rows}, sync=True)
+        self._take(rows)
+        return row
+
+    def best(self) -> Row | None:
+        """The arm with the highest dev score among the finished, unflagged candidates; the earlier of equals."""
+        able = [row for row in self.trials.values() if _eligible(row)]
+        return max(able, key=lambda row: (row["score"], -row["started_order"]), default=None)
+
+    def flush(self, *, force: bool = False) -> None:
+        """Bring the tables up to date, unless that was done a moment ago."""
+        if not self._dirty and not force:
+            return
+        if not force and time.monotonic() - self._flushed < self._every:
+            return
+        begun = time.monotonic()
+        for name in _ORDER:
+            write_table(self._table(name), self.folder / f"{name}.parquet")
+        self._compact()
+        self._dirty = False
+        self._flushed = time.monotonic()
+        # Large tables are written less often: at most about a twentieth of the time goes into it.
+        self._every = max(self._every, 20 * (self._flushed - begun))
+
+    def complete(self) -> None:
+        """Write the final tables and remove the journal: nothing is left to be done."""
+        self.flush(force=True)
+        self.close()
+        (self.folder / JOURNAL).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the journal; what it holds is recovered by the next writer."""
+        if self._journal:
+            self._journal.close()
+            self._journal = None
+
+    def curve_points(self) -> Iterator[tuple[str, int, float]]:
+        """Arm, budget and mean dev UAR of every classifying epoch of the arms that are over."""
+        for part in self._base["curves"]:
+            columns = part.select(["arm", "budget", "dev_uar"]).to_pydict()
+            for arm, budget, uar in zip(*columns.values(), strict=True):
+                if uar is not None:
+                    yield arm, budget, uar
+
+    def references(self) -> set[str]:
+        """Ids of the arms that others are measured from; the reference arm where none is."""
+        parents = {arm.parent for arm in self.arms.values() if arm.parent}
+        return parents or {arm.id for arm in self.arms.values() if arm.kind == "reference"}
+
+    def _tick(self) -> int:
+        self.clock += 1
+        return self.clock - 1
+
+    def _take(self, rows: dict[str, list[Row]]) -> None:
+        for name, parts in self._base.items():
+            if rows[name]:
+                parts.append(tables.table(name, rows[name]))
+        self._dirty = True
+
+    def _table(self, name: str) -> pa.Table:
+        if name == "trials":
+            return tables.table(name, self._trial_rows())
+        if name == "embeddings":
+            keep = self._shown()
+            parts = [each for arm, each in self._embeddings.items() if arm in keep]
+        else:
+            parts = self._base[name]
+        return pa.concat_tables([SCHEMAS[name].empty_table(), *parts])
+
+    def _trial_rows(self) -> list[Row]:
+        best, references = self.best(), self.references()
+        rows = sorted(self.trials.values(), key=lambda row: row["started_order"])
+        return [
+            {
+                **row,
+                "is_reference": row["arm"] in references,
+                "is_best": best is not None and row["arm"] == best["arm"],
+            }
+            for row in rows
+        ]
+
+    def _shown(self) -> set[str]:
+        """Arms whose vectors are kept: the reference ones and the best."""
+        best = self.best()
+        fixed = {row["arm"] for row in self.trials.values() if row["kind"] == "reference"}
+        return fixed | self.references() | ({best["arm"]} if best else set())
+
+    def _keep_embeddings(self, log: ArmLog) -> None:
+        """Write an arm's vectors if they are to be shown: before the journal, which does not hold them."""
+        if log.report and log.report.embeddings and log.arm.id in self._shown():
+            self._embeddings[log.arm.id] = tables.embeddings(log.arm, log.report, self.frame)
+            self._embeddings = {arm: each for arm, each in self._embeddings.items() if arm in self._shown()}
+            write_table(self._table("embeddings"), self.folder / "embeddings.parquet")
+
+    def _append(self, event: dict[str, Any], *, sync: bool = False) -> None:
+        if self._journal is None:
+            self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
+        self._journal.write(json.dumps(event) + "\n")
+        self._journal.flush()
+        if sync:
+            os.fsync(self._journal.fileno())
+
+    def _compact(self) -> None:
+        """Cut the journal down to what the tables do not hold."""
+        self.close()
+        events = [_repeat_event(each) for each in self.repeats]
+        events += [_start_event(log) for log in self.running.values()]
+        replace_text(self.folder / JOURNAL, "".join(json.dumps(event) + "\n" for event in events))
+
+    def _recover(self) -> None:
+        for path in self.folder.glob("*.tmp"):
+            path.unlink(missing_ok=True)
+        events = list(read_journal(self.folder))
+        again = {event["trial"]["arm"] for event in events if event["event"] == "finish"}
+        self._read_tables(again)
+        for event in events:
+            self._apply(event)
+        orders = [each.order for each in self.repeats] + [log.started_order for log in self.running.values()]
+        orders += [row[name] for row in self.trials.values() for name in ("started_order", "finished_order")]
+        self.clock = max(orders, default=-1) + 1
+        if (self.folder / JOURNAL).exists():
+            # Also cuts off a line that was never finished, before another is appended to it.
+            self.flush(force=True)
+
+    def _read_tables(self, again: set[str]) -> None:
+        """Take what the tables hold, but for the arms that the journal tells of again."""
+        found = {name: _read(self.folder, name, again) for name in SCHEMAS}
+        for row in found["trials"].to_pylist():
+            self.trials[row["arm"]] = row
+            self.arms[row["arm"]] = _arm_of(row)
+        for name, parts in self._base.items():
+            parts.append(found[name])
+        # Not in the journal, so those of the arms in question are taken from the table too.
+        vectors = _read(self.folder, "embeddings", set())
+        for arm in pc.unique(vectors["arm"]).to_pylist():
+            if arm in self.trials or arm in again:
+                self._embeddings[arm] = vectors.filter(pc.equal(vectors["arm"], arm))
+
+    def _apply(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "start":
+            arm = Arm(**event["arm"])
+            if arm.id not in self.trials:
+                self.arms[arm.id] = arm
+                log = ArmLog(arm=arm, started_order=event["order"], started_at=event["at"])
+                log.attempts = event["attempts"]
+                self.running[arm.id] = log
+        elif kind == "attempt" and event["arm"] in self.running:
+            self.running[event["arm"]].begin()
+        elif kind == "repeat":
+            self.repeats.append(Repeat(event["order"], event["arm"], event["score"]))
+        elif kind == "finish":
+            row = event["trial"]
+            self.running.pop(row["arm"], None)
+            self.trials[row["arm"]] = row
+            self.arms[row["arm"]] = _arm_of(row)
+            self._take({name: event[name] for name in self._base})
+
+
+def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
+    """The events of a run's journal; a last line that was cut off is no event."""
+    path = folder / JOURNAL
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    # Every whole line ends in a line feed, so what follows the last one was never finished.
+    for line in lines[:-1]:
+        yield json.loads(line)
+
+
+def read_status(run: str | Path) -> dict[str, Any]:
+    """What ``status.json`` says of a run: its state, counts of arms, the best arm so far, rate and time left.
+
+    Raises:
+        InputError: If there is no run in that folder.
+    """
+    path = Path(run) / STATUS
+    if not path.exists():
+        raise InputError(f"{run}: holds no {STATUS}; expected the folder of a run, such as runs/quickstart")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Put a table in place of the one that is there, at once."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    pq.write_table(table, temporary, compression="zstd")
+    temporary.replace(path)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put a text in place of the file that is there, at once."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _eligible(row: Row) -> bool:
+    return row["status"] == "done" and row["kind"] in CANDIDATES and not row["flags"] and row["score"] is not None
+
+
+def _read(folder: Path, name: str, without: set[str]) -> pa.Table:
+    path = folder / f"{name}.parquet"
+    if not path.exists():
+        return SCHEMAS[name].empty_table()
+    table = pq.read_table(path).cast(SCHEMAS[name])
+    return table.filter(pc.invert(pc.is_in(table["arm"], value_set=pa.array(sorted(without), pa.string()))))
+
+
+def _arm_of(row: Row) -> Arm:
+    return Arm(
+        id=row["arm"],
+        kind=row["kind"],
+        name=row["name"],
+        config=json.loads(row["config"]),
+        parent=row["parent"],
+        parameter=row["parameter"],
+        value=None if row["value"] is None else json.loads(row["value"]),
+    )
+
+
+def _start_event(log: ArmLog) -> dict[str, Any]:
+    arm = {name: getattr(log.arm, name) for name in log.arm.__dataclass_fields__}
+    started = {"order": log.started_order, "at": log.started_at, "attempts": log.attempts}
+    return {"event": "start", "arm": arm, **started}
+
+
+def _repeat_event(repeat: Repeat) -> dict[str, Any]:
+    return {"event": "repeat", "order": repeat.order, "arm": repeat.arm, "score": repeat.score}

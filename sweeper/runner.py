@@ -1,0 +1,498 @@
+"""Runs a study on Ray: one Tune experiment an invocation, in which every arm is a trial.
+
+Tune starts and stops the arms, Optuna suggests them, ASHA ends them early. What becomes of them is written by
+`sweeper.results`, and what is needed to go on after a crash stands in the run folder; Tune's own files go to a
+temporary folder and are removed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import ray
+from ray import cloudpickle, tune
+from ray.exceptions import RayActorError, RayTaskError
+from rich.console import Console
+from rich.text import Text
+
+import search_spaces
+from search_spaces.change import paths
+from sweeper import folder as folders
+from sweeper import lock, plan, provenance
+from sweeper.artifacts import Store, digest, keys
+from sweeper.progress import Progress
+from sweeper.results import Writer
+from sweeper.searcher import StudySearcher, scheduler
+from sweeper.study import Study
+from sweeper.tables import Frame
+from sweeper.worker import ArmTrainable, reason
+from trainables import corpus as corpora
+from trainables import methods
+from trainables.errors import InputError
+from trainables.methods import Method
+from trainables.task import Task
+
+log = logging.getLogger(__name__)
+
+#: Arms that share a GPU unless the study says otherwise: small stacked models leave most of one idle.
+ARMS_PER_GPU = 4
+#: For this process while it runs a study. Tune's own loggers, checks and snapshots are replaced by our tables.
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # The newer reporter greets on standard output at every verbosity.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        run: The run folder.
+        done: Arms that ran to their end.
+        stopped: Arms that early stopping ended.
+        failed: Arms that failed; their reasons stand in ``trials.parquet``.
+        interrupted: Whether it was stopped before its end and can be gone on with.
+        already: Whether it was finished before, and nothing was run.
+        best: Name of the best candidate; empty if none finished unflagged.
+        best_score: Its dev score.
+    """
+
+    run: Path
+    done: int
+    stopped: int
+    failed: int
+    interrupted: bool = False
+    already: bool = False
+    best: str = ""
+    best_score: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """How arms are laid out on a cluster.
+
+    Attributes:
+        concurrent: Arms at a time.
+        cpus: CPU cores of each.
+        gpus: GPUs of each, shares allowed.
+    """
+
+    concurrent: int
+    cpus: float
+    gpus: float
+
+
+def run(study: Study, *, address: str | None = None, console: Console | None = None) -> Outcome:
+    """Run a study, or go on with it: what is finished in its run folder is not done again.
+
+    Args:
+        study: The study; its run folder is ``study.run_folder``.
+        address: Ray cluster to use; by default the one in ``RAY_ADDRESS``, or else a local one.
+        console: Where progress is shown; standard error by default.
+
+    Returns:
+        Counts of arms, and whether the run was interrupted (Ctrl-C or SIGTERM).
+
+    Raises:
+        InputError: If the corpus or the run folder does not fit the study, or the cluster is too small.
+    """
+    console = console or Console(stderr=True)
+    corpus = corpora.load(study.corpus, features=study.features, modalities=study.modalities)
+    planned = plan.make(study, corpus)
+    job = _Job(planned, Task(corpus, planned.folds, study.seeds), console)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with lock.held(job.folder):
+        recorded = folders.enter(job.folder, job.study, job.describe())
+        if folders.finished(job.folder, recorded):
+            return job.outcome(already=True)
+        with _quiet(job.folder):
+            return job.run(recorded, address)
+
+
+class _Job:
+    """One invocation."""
+
+    def __init__(self, planned: plan.Plan, task: Task, console: Console) -> None:
+        self.planned, self.task, self.console = planned, task, console
+        self.study = planned.study
+        self.folder = self.study.run_folder.resolve()
+        self.method: Method = methods.get(self.study.method)
+        self.spaces = search_spaces.get(self.study.method)
+        self.store = Store(self.folder / folders.STAGES)
+
+    def describe(self) -> dict[str, Any]:
+        """What is to be recorded of a new run."""
+        notes = tuple(each for each in self.planned.notes if each not in self.task.corpus.warnings)
+        return provenance.describe(self.study, self.task, self.method, self.spaces, self.planned.space, notes)
+
+    def writer(self) -> Writer:
+        """The run's writer, where the last invocation left it."""
+        frame = Frame(
+            rows=tuple((fold.name, seed) for fold, seed in self.task.rows),
+            classes=self.task.corpus.classes,
+            defaults=paths(self.method.config()),
+        )
+        return Writer(self.folder, frame)
+
+    def outcome(self, writer: Writer | None = None, **state: bool) -> Outcome:
+        """The counts as they are now."""
+        writer = writer or self.writer()
+        status = [row["status"] for row in writer.trials.values()]
+        best = writer.best()
+        return Outcome(
+            run=self.study.run_folder,
+            **{name: status.count(name) for name in ("done", "stopped", "failed")},  # type: ignore[arg-type]
+            best=best["name"] if best else "",
+            best_score=best["score"] if best else None,
+            **state,
+        )
+
+    def run(self, recorded: dict[str, Any], address: str | None) -> Outcome:
+        """Run what is left."""
+        begun = time.time()
+        self.store.drop_litter()
+        writer = self.writer()
+        recorded["invocations"] += 1
+        provenance.write(self.folder, recorded)
+        progress = Progress(writer, self.planned.arms, self.console)
+        stop, finished = _Stop(), False
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(_signals(stop, self.console))
+                stack.enter_context(_cluster(address))
+                slots = layout(self.study, ray.cluster_resources())
+                self._announce(writer, slots)
+                stack.enter_context(progress)
+                self._tune(writer, progress, stop, slots)
+            finished = not stop.asked and not writer.running
+        finally:
+            recorded["seconds"] += time.time() - begun
+            self._close(writer, progress, recorded, "finished" if finished else _state(stop))
+        return self.outcome(writer, interrupted=stop.interrupted)
+
+    def _close(self, writer: Writer, progress: Progress, recorded: dict[str, Any], state: str) -> None:
+        recorded["selection"] = provenance.selection(self.study, writer)
+        if state == "finished":
+            writer.complete()
+            recorded["finished_at"] = time.time()
+        else:
+            writer.flush(force=True)
+            writer.close()
+        provenance.write(self.folder, recorded)
+        if state == "finished":
+            self.store.clear()
+        progress.write(state)
+
+    def _announce(self, writer: Writer, slots: Slots) -> None:
+        over, again = len(writer.trials), len(writer.running)
+        parts = [f"run: {self.study.run_folder}", f"at most {self.planned.arms} arms, {slots.concurrent} at a time"]
+        if over or again:
+            parts.append(f"{over} are over, {again} go on where they were")
+        self.console.print(Text("; ".join(parts)), soft_wrap=True)
+        for note in self.planned.notes:
+            self.console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
+
+    def _tune(self, writer: Writer, progress: Progress, stop: _Stop, slots: Slots) -> None:
+        searcher = StudySearcher(self.study, self.spaces, self.planned.space, writer, slots.concurrent)
+        recorder = _Recorder(self, writer, searcher, progress, stop)
+        trainable = tune.with_parameters(
+            ArmTrainable,
+            task=self.task,
+            method=self.study.method,
+            module=methods.METHODS[self.study.method],
+            stages=str(self.store.folder),
+            threads=max(1, int(slots.cpus)),
+        )
+        resources = {"CPU": slots.cpus} | ({"GPU": slots.gpus} if slots.gpus else {})
+        with (
+            _environment({**_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent)}),
+            tempfile.TemporaryDirectory(prefix="sweeper-") as scratch,
+        ):
+            tune.run(
+                tune.with_resources(trainable, resources),
+                name="tune",
+                storage_path=scratch,
+                num_samples=-1,
+                search_alg=searcher,
+                scheduler=scheduler(self.study, writer),
+                stop=stop,
+                callbacks=[recorder],
+                reuse_actors=True,
+                max_failures=self.study.failures.retries,
+                raise_on_failed_trial=False,
+                verbose=0,
+                trial_name_creator=_arm_of,
+                trial_dirname_creator=_arm_of,
+            )
+        recorder.check()
+
+
+class _Stop(tune.Stopper):
+    """Ends the experiment from outside: on a signal, or after too many failures. Plain, since Tune pickles it."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self.too_many = False
+
+    @property
+    def asked(self) -> bool:
+        return self.interrupted or self.too_many
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.asked
+
+
+class _Recorder(tune.Callback):
+    """Passes on what Tune reports: to the tables, the searcher and the progress.
+
+    Tune swallows some exceptions of callbacks and takes others for the arm's. What goes wrong here (a full disk,
+    say) is our own affair: it is kept, and ends the experiment with the next step.
+    """
+
+    def __init__(self, job: _Job, writer: Writer, searcher: StudySearcher, progress: Progress, stop: _Stop) -> None:
+        self._job, self._writer, self._searcher, self._progress, self._stop = job, writer, searcher, progress, stop
+        self._digest = digest(job.task)
+        self._failures: dict[str, str] = {}
+        self._error: Exception | None = None
+
+    def check(self) -> None:
+        """Raise what went wrong, if anything."""
+        if self._error is not None:
+            raise self._error
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A worker begins an arm, for the first time or again."""
+        self._guard(lambda: self._writer.attempt(_arm_of(trial)))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """An epoch is over. The report is taken out of the result, so that Tune does not keep it."""
+        report = result.pop("report", None)
+        if "failure" in result:
+            self._failures[_arm_of(trial)] = result["failure"]
+            log.error("arm %s failed: %s\n%s", _arm_of(trial), result["failure"], result.pop("trace", ""))
+        elif report is not None:
+            host = str(result.get("hostname", ""))
+            self._guard(lambda: self._writer.report(_arm_of(trial), report, host))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """An arm ran to its end, was stopped early, or said that it failed."""
+        self._guard(lambda: self._complete(_arm_of(trial)))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """An arm's worker died or raised, and no retry is left."""
+        self._guard(lambda: self._over(_arm_of(trial), "failed", _why(trial)))
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tune's loop went round once."""
+        self.check()
+        self._writer.flush()
+        self._progress.update()
+
+    def _complete(self, arm: str) -> None:
+        report = self._writer.running[arm].report
+        if arm in self._failures:
+            self._over(arm, "failed", self._failures.pop(arm))
+        else:
+            self._over(arm, "done" if report is not None and report.done else "stopped", "")
+
+    def _over(self, arm: str, status: Any, why: str) -> None:
+        row = self._writer.finish(arm, status, why)
+        self._searcher.over(row)
+        self._progress.over(row)
+        self._drop_stages()
+        limit = self._job.study.failures.limit
+        failed = sum(row["status"] == "failed" for row in self._writer.trials.values())
+        self._stop.too_many = limit is not None and failed >= limit
+
+    def _drop_stages(self) -> None:
+        """Keep only stages that an arm may still ask for: of the arms under way or to come, and of what those to
+        come are measured from."""
+        writer = self._writer
+        best = writer.best()
+        ids = writer.references() | ({best["arm"]} if best else set())
+        ids |= {arm.id for arm in writer.arms.values() if arm.kind == "reference"}
+        arms = [writer.arms[each] for each in ids | set(writer.running)] + self._searcher.upcoming()
+        needed = {key for arm in arms for key in self._keys(arm.config)}
+        self._job.store.keep_only(needed)
+
+    def _keys(self, config: Mapping[str, Any]) -> list[str]:
+        method = self._job.method
+        return list(keys(method, method.config.model_validate(config), self._digest).values())
+
+    def _guard(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._error = self._error or error
+
+
+def layout(study: Study, resources: Mapping[str, float]) -> Slots:
+    """How many arms run at a time, and what each gets.
+
+    An arm gets one CPU core unless the study says otherwise and, where the cluster has GPUs, a quarter of one.
+    As many arms run at a time as fit, or fewer if the study says so.
+
+    Args:
+        study: Its ``resources``.
+        resources: What the cluster has: ``CPU``, ``GPU``.
+
+    Raises:
+        InputError: If not even one arm fits.
+    """
+    asked = study.resources
+    cpus, has_cpus, has_gpus = asked.cpus_per_trial, resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+    gpus = (1 / ARMS_PER_GPU if has_gpus else 0.0) if asked.gpus_per_trial == "auto" else asked.gpus_per_trial
+    fit = int(has_cpus / cpus)
+    if gpus:
+        # A share of a GPU is never put together from two.
+        fit = min(fit, int(has_gpus) * int(1 / gpus) if gpus < 1 else int(has_gpus / gpus))
+    if fit < 1:
+        raise InputError(
+            f"resources: one arm asks for {cpus:g} CPUs and {gpus:g} GPUs, the cluster has {has_cpus:g} and "
+            f"{has_gpus:g}; lower cpus_per_trial or gpus_per_trial"
+        )
+    return Slots(concurrent=fit if asked.concurrent == "auto" else min(asked.concurrent, fit), cpus=cpus, gpus=gpus)
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    """A Ray cluster: the one there is, the one at an address, or a local one for the time of the block."""
+    if ray.is_initialized():
+        yield
+        return
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    with _environment(_ENVIRONMENT), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if address == "local":
+            _private_token()
+            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            _connect(address)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError) as error:
+        raise InputError(f"--address {address}: no Ray cluster answers there ({reason(error)})") from None
+
+
+def _private_token() -> None:
+    """See to it that only its owner can read the token that lets others into the cluster; Ray writes it 0644."""
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return
+    path = Path.home() / ".ray" / "auth_token"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(os.urandom(16).hex())
+    elif path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
+        path.chmod(0o600)
+
+
+@contextmanager
+def _signals(stop: _Stop, console: Console) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM ends the run in good order, the second at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.interrupted:
+            raise KeyboardInterrupt
+        stop.interrupted = True
+        console.print("stopping; once more to quit at once")
+
+    caught = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.getsignal(each) for each in (*caught, signal.SIGUSR1)}
+    for each in caught:
+        signal.signal(each, handle)
+    try:
+        yield
+    finally:
+        for each, old in before.items():
+            signal.signal(each, old)
+
+
+@contextmanager
+def _quiet(folder: Path) -> Iterator[None]:
+    """Send what Ray, Optuna and we log to the run's ``sweeper.log``."""
+    handler = logging.FileHandler(folder / "sweeper.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("ray", "optuna", "sweeper")]
+    before = [(each, each.handlers, each.propagate, each.level) for each in loggers]
+    for each in loggers:
+        each.handlers, each.propagate = [handler], False
+    logging.getLogger("sweeper").setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for each, handlers, propagate, level in before:
+            each.handlers, each.propagate = handlers, propagate
+            each.setLevel(level)
+        handler.close()
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for the time of the block; those a user has set stay as they are."""
+    added = [name for name in values if name not in os.environ]
+    os.environ.update({name: values[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _state(stop: _Stop) -> str:
+    if sys.exc_info()[0] is not None and not stop.interrupted:
+        return "failed"
+    return "failed" if stop.too_many else "interrupted"
+
+
+def _arm_of(trial: Any) -> str:
+    return str(trial.config["arm"])
+
+
+def _why(trial: Any) -> str:
+    """Why Tune gave a trial up, in one line."""
+    path = trial.pickled_error_file
+    if path is None or not Path(path).exists():
+        return reason(RuntimeError(Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""))
+    error = cloudpickle.loads(Path(path).read_bytes())
+    if isinstance(error, RayActorError):
+        lines = [line.strip() for line in str(error).splitlines() if "exit" in line.lower()]
+        return f"the worker process died ({lines[-1] if lines else 'killed, or out of memory'})"
+    return reason(error.cause if isinstance(error, RayTaskError) and error.cause is not None else error)
