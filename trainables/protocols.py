@@ -6,20 +6,25 @@ speakers or classes changes no fold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import InitVar, dataclass, field
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Self, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainables.corpus import Corpus
 from trainables.errors import InputError
+from trainables.folds import PARTS, Fold
 
 Kind = Literal["leave-one-speaker-out", "leave-one-session-out", "group-k-fold", "predefined"]
 #: How many folds `group-k-fold` makes when not told.
 DEFAULT_FOLDS = 5
-_PARTS = ("train", "dev", "test")
+_DEV: Mapping[Kind, tuple[str, ...]] = {
+    "leave-one-speaker-out": ("auto", "same-session", "speaker", "session"),
+    "leave-one-session-out": ("auto", "session", "speaker"),
+    "group-k-fold": ("auto",),
+    "predefined": ("auto",),
+}
 
 
 class Protocol(BaseModel):
@@ -38,86 +43,17 @@ class Protocol(BaseModel):
     group: Literal["speaker", "session"] = "speaker"
     """What group-k-fold deals."""
     seed: int = Field(0, ge=0)
-    """Order in which groups of equal rank are dealt; matters only where groups are dealt."""
+    """Order in which groups of equal size are dealt; matters only where groups are dealt."""
 
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """One cut of a corpus; arrays hold corpus rows, sorted, int64.
-
-    Attributes:
-        name: Such as the speaker that is tested.
-        train: Labeled utterances to train on.
-        dev: Labeled utterances to choose epochs and arms on.
-        test: Labeled utterances to report.
-        unlabeled: Unlabeled utterances of the train side.
-        speakers: Speaker of every utterance of the corpus; only checked, not kept.
-        allow_shared_speakers: Do not check them: only for a corpus whose own split shares speakers.
-
-    Raises:
-        InputError: If a speaker or an utterance is in two parts.
-    """
-
-    name: str
-    train: np.ndarray
-    dev: np.ndarray
-    test: np.ndarray
-    unlabeled: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    speakers: InitVar[np.ndarray | None] = None
-    allow_shared_speakers: InitVar[bool] = False
-
-    def __post_init__(self, speakers: np.ndarray | None, allow_shared_speakers: bool) -> None:
-        for part in (*_PARTS, "unlabeled"):
-            rows = np.sort(np.asarray(getattr(self, part), dtype=np.int64))
-            rows.flags.writeable = False
-            object.__setattr__(self, part, rows)
-        everything = np.concatenate([self.train, self.dev, self.test, self.unlabeled])
-        if len(np.unique(everything)) < len(everything):
-            raise InputError(f"fold {self.name}: an utterance is in two parts; each may be in one only")
-        if speakers is None:
-            raise InputError(f"fold {self.name}: needs the speakers of all utterances, to keep them apart")
-        if not allow_shared_speakers:
-            self._check_apart(speakers)
-
-    def _check_apart(self, speakers: np.ndarray) -> None:
-        known: dict[object, str] = {}
-        for part in _PARTS:
-            rows = getattr(self, part)
-            if part == "train":
-                rows = np.concatenate([rows, self.unlabeled])
-            for speaker in set(speakers[rows]):
-                if speaker in known:
-                    raise InputError(
-                        f"fold {self.name}: speaker {speaker!r} is in {known[speaker]} and in {part}; "
-                        "keep the utterances of a speaker in one part"
-                    )
-                known[speaker] = part
-
-    @classmethod
-    def make(
-        cls,
-        name: str,
-        corpus: Corpus,
-        train: np.ndarray,
-        dev: np.ndarray,
-        test: np.ndarray,
-        unlabeled: np.ndarray | None = None,
-        *,
-        allow_shared_speakers: bool = False,
-    ) -> Fold:
-        """A fold of a corpus, checked.
-
-        Raises:
-            InputError: If a speaker or an utterance is in two parts.
-        """
-        rest = np.empty(0, dtype=np.int64) if unlabeled is None else unlabeled
-        return cls(name, train, dev, test, rest, corpus.speakers, allow_shared_speakers)
-
-    @classmethod
-    def for_training(cls, corpus: Corpus, train: np.ndarray) -> Fold:
-        """A fold that holds nothing out, for final training; the unlabeled utterances come with it."""
-        none = np.empty(0, dtype=np.int64)
-        return cls.make("all", corpus, train, none, none, np.flatnonzero(corpus.labels < 0))
+    @model_validator(mode="after")
+    def _fits_kind(self) -> Self:
+        if self.dev not in _DEV[self.kind]:
+            raise ValueError(f"dev: {self.dev} does not fit {self.kind}; use {' or '.join(_DEV[self.kind])}")
+        if self.group != "speaker" and self.kind != "group-k-fold":
+            raise ValueError(f"group: fits group-k-fold only, not {self.kind}; remove it")
+        if self.folds is not None and self.kind == "predefined":
+            raise ValueError("folds: a predefined split is one fold; remove it, or use group-k-fold")
+        return self
 
 
 class Allowance(NamedTuple):
@@ -177,21 +113,8 @@ def _leave_one_speaker_out(corpus: Corpus, protocol: Protocol) -> tuple[list[Fol
     names, speaker = _groups(corpus, "speaker")
     blocks = _blocks(corpus, protocol, speaker, len(names))
     sessions, session = _groups(corpus, "session")
-    nested = protocol.folds is None and _nested(speaker, session)
-    shared = nested and np.bincount(session[_first(speaker)], minlength=len(sessions)).min() >= 2
-    choice = protocol.dev
-    if choice == "auto":
-        choice = "same-session" if shared else "speaker"
-    if choice == "same-session" and not shared:
-        raise InputError(
-            "protocol.dev: same-session needs two speakers or more in every session, each in one session only, "
-            "and protocol.folds unset; use speaker"
-        )
-    if choice == "session" and not nested:
-        raise InputError(
-            "protocol.dev: session needs every speaker in one session only, and protocol.folds unset; use speaker"
-        )
     home = session[_first(speaker)]
+    choice = _dev_choice(protocol, home[: len(names)], nested=_stranger(speaker, session) is None)
     folds = []
     for number, test in enumerate(blocks):
         if choice == "speaker":
@@ -199,49 +122,66 @@ def _leave_one_speaker_out(corpus: Corpus, protocol: Protocol) -> tuple[list[Fol
         else:
             wanted = home[test[0]] if choice == "same-session" else (home[test[0]] + 1) % len(sessions)
             dev = np.setdiff1d(np.flatnonzero(home == wanted), test)
-        name = names[test[0]] if protocol.folds is None else f"fold {number + 1}"
+        name = _name(names, test, number, protocol)
         folds.append(_fold(corpus, name, np.isin(speaker, dev), np.isin(speaker, test)))
     return folds, []
 
 
+def _dev_choice(protocol: Protocol, home: np.ndarray, *, nested: bool) -> str:
+    """What dev is when one speaker is tested, given the session of each speaker."""
+    nested = nested and protocol.folds is None
+    shared = nested and np.unique(home, return_counts=True)[1].min() >= 2
+    if protocol.dev == "auto":
+        return "same-session" if shared else "speaker"
+    if (protocol.dev == "same-session" and not shared) or (protocol.dev == "session" and not nested):
+        many = "two labeled speakers or more in each session, " if protocol.dev == "same-session" else ""
+        raise InputError(
+            f"protocol.dev: {protocol.dev} needs {many}each speaker in one session only, and folds unset; use speaker"
+        )
+    return protocol.dev
+
+
 def _leave_one_session_out(corpus: Corpus, protocol: Protocol) -> tuple[list[Fold], list[str]]:
-    if protocol.dev == "same-session":
-        raise InputError("protocol.dev: same-session fits leave-one-speaker-out only; use session or speaker")
     names, session = _groups(corpus, "session")
-    _check_nested(corpus, session, names)
+    _check_nested(corpus)
     blocks = _blocks(corpus, protocol, session, len(names))
     _, speaker = _groups(corpus, "speaker")
     folds = []
     for number, test in enumerate(blocks):
         dev = np.isin(session, blocks[(number + 1) % len(blocks)])
         if protocol.dev == "speaker":
-            candidates = np.unique(speaker[dev])
+            candidates = np.unique(speaker[dev & (corpus.labels >= 0)])
             dev = speaker == candidates[number % len(candidates)]
-        name = names[test[0]] if protocol.folds is None else f"fold {number + 1}"
-        folds.append(_fold(corpus, name, dev, np.isin(session, test)))
+        folds.append(_fold(corpus, _name(names, test, number, protocol), dev, np.isin(session, test)))
     return folds, []
 
 
 def _group_k_fold(corpus: Corpus, protocol: Protocol) -> tuple[list[Fold], list[str]]:
-    _check_dev_is_auto(protocol)
-    names, group = _groups(corpus, protocol.group)
     if protocol.group == "session":
-        _check_nested(corpus, group, names)
-    k = protocol.folds or DEFAULT_FOLDS
-    blocks = _blocks(corpus, protocol.model_copy(update={"folds": k}), group, len(names))
+        _check_nested(corpus)
+    names, group = _groups(corpus, protocol.group)
+    dealt = protocol.model_copy(update={"folds": protocol.folds or DEFAULT_FOLDS})
+    blocks = _blocks(corpus, dealt, group, len(names))
     parts = [np.isin(group, block) for block in blocks]
-    folds = [_fold(corpus, f"fold {number + 1}", parts[(number + 1) % k], test) for number, test in enumerate(parts)]
+    after = [*parts[1:], parts[0]]
+    folds = [
+        _fold(corpus, _name(names, blocks[number], number, dealt), after[number], part)
+        for number, part in enumerate(parts)
+    ]
     return folds, []
 
 
+def _name(names: Sequence[str], test: np.ndarray, number: int, protocol: Protocol) -> str:
+    """The group that is tested, or the number of the fold where groups are dealt."""
+    return names[test[0]] if protocol.folds is None else f"fold {number + 1}"
+
+
 def _predefined(corpus: Corpus, protocol: Protocol) -> tuple[list[Fold], list[str]]:
-    _check_dev_is_auto(protocol)
-    if protocol.folds is not None:
-        raise InputError("protocol.folds: a predefined split is one fold; remove it or use group-k-fold")
+    del protocol
     if "split" not in corpus.utterances:
         raise InputError(f"protocol.kind: corpus {corpus.name} has no column split; use another kind")
     split = corpus.utterances["split"].to_numpy(dtype=object)
-    rows = {part: np.flatnonzero((split == part) & (corpus.labels >= 0)) for part in _PARTS}
+    rows = {part: np.flatnonzero((split == part) & (corpus.labels >= 0)) for part in PARTS}
     for part, found in rows.items():
         if len(found) == 0:
             raise InputError(f"protocol.kind: corpus {corpus.name} has no labeled utterance with split {part!r}")
@@ -258,7 +198,7 @@ def _predefined(corpus: Corpus, protocol: Protocol) -> tuple[list[Fold], list[st
     elif speakers["train"] & speakers["dev"]:
         warnings.append("SHARED SPEAKERS: train and dev share speakers; dev scores are optimistic")
     fold = Fold.make("predefined", corpus, **rows, unlabeled=unlabeled, allow_shared_speakers=bool(warnings))
-    if left := int(((corpus.labels >= 0) & ~np.isin(split, _PARTS)).sum()):
+    if left := int(((corpus.labels >= 0) & ~np.isin(split, PARTS)).sum()):
         warnings.append(f"{left} labeled utterances have no split and are left out")
     return [fold], warnings
 
@@ -285,20 +225,18 @@ def _first(groups: np.ndarray) -> np.ndarray:
     return np.unique(groups, return_index=True)[1]
 
 
-def _nested(speaker: np.ndarray, session: np.ndarray) -> bool:
-    """Whether each speaker is in one session only."""
-    return bool((session == session[_first(speaker)][speaker]).all())
+def _stranger(speaker: np.ndarray, session: np.ndarray) -> int | None:
+    """Row of an utterance outside the first session of its speaker, if there is one."""
+    away = np.flatnonzero(session != session[_first(speaker)][speaker])
+    return int(away[0]) if len(away) else None
 
 
-def _check_nested(corpus: Corpus, session: np.ndarray, names: Sequence[str]) -> None:
-    speaker = corpus.speakers
-    home = session[_first(_groups(corpus, "speaker")[1])]
-    strangers = np.flatnonzero(session != home[_groups(corpus, "speaker")[1]])
-    if len(strangers):
-        who = speaker[strangers[0]]
+def _check_nested(corpus: Corpus) -> None:
+    row = _stranger(_groups(corpus, "speaker")[1], _groups(corpus, "session")[1])
+    if row is not None:
         raise InputError(
-            f"protocol.kind: speaker {who!r} is in several sessions, so sessions do not keep speakers apart; "
-            "use leave-one-speaker-out or group-k-fold by speaker"
+            f"protocol.kind: speaker {corpus.speakers[row]!r} is in several sessions, so sessions do not keep "
+            "speakers apart; use leave-one-speaker-out or group-k-fold by speaker"
         )
 
 
@@ -307,7 +245,7 @@ def _blocks(corpus: Corpus, protocol: Protocol, group: np.ndarray, count: int) -
     k = protocol.folds
     least = 3 if k is None else k
     if count < least:
-        what = "session" if "session" in protocol.kind or protocol.group == "session" else "speaker"
+        what = protocol.group if protocol.kind == "group-k-fold" else protocol.kind.split("-")[2]
         raise InputError(
             f"protocol: {protocol.kind} needs {least} {what}s with labels or more, corpus {corpus.name} has {count}; "
             "use fewer folds or another kind"
@@ -339,13 +277,8 @@ def _deal(corpus: Corpus, group: np.ndarray, count: int, k: int, seed: int) -> l
     return [np.flatnonzero(dealt == block) for block in range(k)]
 
 
-def _check_dev_is_auto(protocol: Protocol) -> None:
-    if protocol.dev != "auto":
-        raise InputError(f"protocol.dev: {protocol.dev} does not fit {protocol.kind}; use auto")
-
-
 def _check_classes(corpus: Corpus, fold: Fold, protocol: Protocol) -> None:
-    for part in _PARTS:
+    for part in PARTS:
         held = np.unique(corpus.labels[getattr(fold, part)])
         needed = len(corpus.classes) if part == "train" else 2
         if len(held) >= needed:
@@ -368,3 +301,6 @@ def _dialogue_warning(corpus: Corpus, folds: Sequence[Fold]) -> list[str]:
                 "partner answered, may be known from training"
             ]
     return []
+
+
+__all__ = ["Allowance", "Fold", "Kind", "Protocol", "allowed", "cut"]

@@ -17,7 +17,7 @@ Planted truth, for `mi_infogan` with speakers held out (`PLANTED` states it as d
   satisfied by their habits. Text knows nothing of habits, but follows e from utterance to utterance, so alignment
   makes the encoder find the emotion block.
 - **Best region of its weights**: alpha + beta in the middle of the search range. Near 0 the habits win; far above 1
-  the encoder keeps only what text knows: content comes in, the tone goes, and it separates classes too.
+  the encoder keeps only what text knows: content comes in, and the tone, which tells classes apart too, goes.
 - **Useless: generated features** (stages 2 and 3). Given the class, e and everything else are Gaussian or constant and
   the classes are equally spread, so the best decision on the aligned features is linear and already learnt from the
   real ones; generated ones are drawn from what was seen and hold nothing more. The video modality is noise.
