@@ -15,6 +15,9 @@ import pandas as pd
 
 from analysis.run import METRICS, Run
 
+#: What one row of `run.folds` is measured on, within a stage.
+ROW = ("arm", "split", "condition", "fold", "seed")
+
 
 def final_rows(run: Run) -> pd.DataFrame:
     """Rows of `run.folds` that belong to the last stage of their arm."""
@@ -22,16 +25,31 @@ def final_rows(run: Run) -> pd.DataFrame:
 
 
 def by_row(folds: pd.DataFrame) -> pd.DataFrame:
-    """Metrics of every (arm, split, fold, seed), mean over test conditions where there are several.
+    """Metrics of every row, to be looked up.
 
     Args:
         folds: Rows of `Run.folds` of one stage an arm.
 
     Returns:
-        Indexed by (arm, split, fold, seed), one column a metric.
+        Indexed by (arm, split, condition, fold, seed), sorted, one column a metric.
     """
-    keys = ["arm", "split", "fold", "seed"]
-    return folds.groupby(keys, observed=True)[list(METRICS)].mean()
+    return folds.set_index(list(ROW))[list(METRICS)].sort_index()
+
+
+def values_of(rows: pd.DataFrame, arm: str, split: str = "test", metric: str = "uar") -> pd.Series:
+    """A metric of one arm, indexed by (condition, fold, seed); empty when it has none.
+
+    Args:
+        rows: From `by_row`.
+        arm: The arm.
+        split: ``test`` or ``dev``.
+        metric: A column of `rows`.
+    """
+    there = rows[metric]
+    try:
+        return there.xs((arm, split), level=("arm", "split"))
+    except KeyError:
+        return there.iloc[:0].droplevel(["arm", "split"])
 
 
 def summarise(run: Run, folds: pd.DataFrame | None = None, *, by: Sequence[str] = ()) -> pd.DataFrame:

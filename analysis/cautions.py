@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def _flags(found: Findings) -> Iterator[str]:
     for arm in search.flagged(found.run).itertuples(index=False):
         if arm.passed_over:
             yield (
-                f"{arm.name} scored higher on dev ({share(arm.score)} %) than the arm chosen, "
+                f"{arm.name} scored higher on dev ({share(float(cast('float', arm.score)))} %) than the arm chosen, "
                 f"but is flagged ({arm.flags}) and was not chosen."
             )
 
@@ -84,16 +85,20 @@ def _absent(found: Findings) -> Iterator[str]:
 
 
 def _seeds(found: Findings) -> Iterator[str]:
-    """Compares both on dev: the choice was made there."""
-    scores = found.top["score"][found.top["flags"].map(len) == 0]
-    between_seeds = found.number(found.best, "uar_seed_std", "dev")
-    if len(scores) < 3 or math.isnan(between_seeds):
+    """Compares both on dev, where the choice was made, each as the spread of a mean over folds."""
+    top = found.top[found.top["flags"].map(len) == 0]
+    rows = aggregate.final_rows(found.run)
+    rows = rows[rows["arm"].isin(list(top["arm"])) & (rows["split"] == "dev")]
+    by_seed = rows.groupby(["arm", "seed"], observed=True)["uar"].mean()
+    between_seeds = float(np.sqrt(by_seed.groupby("arm", observed=True).var(ddof=1).mean()))
+    if len(top) < 3 or math.isnan(between_seeds):
         return
-    between_arms = float(np.std(scores, ddof=1))
+    between_arms = float(np.std(top["score"], ddof=1))
     if between_seeds > between_arms:
         yield (
-            f"Seeds vary more than arms: dev UAR spreads by {share(between_seeds)} points between seeds of the best arm, "
-            f"by {share(between_arms)} points between the {len(scores)} finished arms. Which arm is best is mostly chance."
+            "Seeds vary more than arms: with another seed, the dev UAR of one and the same arm spreads by "
+            f"{share(between_seeds, 2)} points, that of the {len(top)} finished arms by {share(between_arms, 2)}. "
+            "Which arm is best is mostly chance."
         )
 
 

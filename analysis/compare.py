@@ -8,13 +8,13 @@ of test to train sizes to the variance of the mean. Over several rows, p-values 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.aggregate import by_row, final_rows
+from analysis.aggregate import by_row, final_rows, values_of
 from analysis.run import Run
 
 CONFIDENCE = 0.95
@@ -29,6 +29,7 @@ HELPS = "helps"
 HURTS = "hurts"
 NO_EVIDENCE = "no evidence either way"
 TOO_FEW = "too few folds to tell"
+NOT_COMPARABLE = "not comparable: no test condition in common"
 
 
 class Estimate(NamedTuple):
@@ -180,30 +181,24 @@ def size_ratio(run: Run, part: str = "test") -> float:
     return 1 / max(len({fold for fold, _ in run.rows}) - 1, 1)
 
 
-def paired(rows: pd.DataFrame, first: str, second: str, *, split: str = "test", metric: str = "uar") -> np.ndarray:
-    """First minus second, fold by fold and seed by seed.
+def paired(first: pd.Series, second: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Values of two arms on the rows that both have.
 
     Args:
-        rows: From `aggregate.by_row`, of one stage an arm.
-        first: An arm.
-        second: Another arm.
-        split: ``test`` or ``dev``.
-        metric: A column of `rows`.
+        first: From `aggregate.values_of`, indexed by (condition, fold, seed).
+        second: The same of another arm.
 
     Returns:
-        Shape (F, S), NaN where either is missing; (0, 0) when they share nothing.
+        Both as matrices of shape (F, S), mean over the test conditions they share; NaN where a row is missing;
+        (0, 0) when they share none.
     """
-    try:
-        return matrix(rows.loc[(first, split), metric], rows.loc[(second, split), metric])
-    except KeyError:
-        return np.empty((0, 0))
-
-
-def matrix(first: pd.Series, second: pd.Series) -> np.ndarray:
-    """First minus second, both indexed by (fold, seed), shape (F, S); rows that only one has are left out."""
-    joined = pd.concat([first, second], axis=1, keys=["first", "second"]).dropna()
-    gap = joined["first"] - joined["second"]
-    return gap.unstack("seed").to_numpy() if len(gap) else np.empty((0, 0))
+    joined = pd.concat([first, second], axis=1, keys=["first", "second"], join="inner").dropna()
+    if joined.empty:
+        return np.empty((0, 0)), np.empty((0, 0))
+    wide = joined.reset_index().pivot_table(
+        index="fold", columns="seed", values=["first", "second"], aggfunc="mean", observed=True
+    )
+    return wide["first"].to_numpy(), wide["second"].to_numpy()
 
 
 def at_budget(run: Run, arm: str, budget: float) -> np.ndarray:
@@ -262,23 +257,15 @@ def against_parent(run: Run, arms: pd.DataFrame, *, sign: int) -> list[Compariso
     ]
 
 
-def _basis(run: Run, rows: pd.DataFrame, trial: tuple) -> tuple[str, np.ndarray, np.ndarray]:
+def _basis(run: Run, rows: pd.DataFrame, trial: Any) -> tuple[str, np.ndarray, np.ndarray]:
     """What can be compared: its name, and the values of the arm and of its parent, shape (F, S) each."""
-    arm, parent = str(trial.arm), str(trial.parent)  # type: ignore[attr-defined]
-    if trial.status == "done":  # type: ignore[attr-defined]
-        return "test", *_both(rows, arm, parent)
-    if trial.status == "stopped":  # type: ignore[attr-defined]
+    arm, parent = str(trial.arm), str(trial.parent)
+    if trial.status == "done":
+        return "test", *paired(values_of(rows, arm), values_of(rows, parent))
+    if trial.status == "stopped":
         budget = last_budget(run, arm)
         return f"dev at epoch {budget:g}", at_budget(run, arm, budget), at_budget(run, parent, budget)
     return "", np.empty((0, 0)), np.empty((0, 0))
-
-
-def _both(rows: pd.DataFrame, arm: str, parent: str) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        wide = pd.concat([rows.loc[(one, "test"), "uar"] for one in (arm, parent)], axis=1, keys=["arm", "parent"])
-    except KeyError:
-        return np.empty((0, 0)), np.empty((0, 0))
-    return wide["arm"].unstack("seed").to_numpy(), wide["parent"].unstack("seed").to_numpy()
 
 
 def _estimate(run: Run, base: tuple[str, np.ndarray, np.ndarray], sign: int) -> Estimate | None:
@@ -294,7 +281,8 @@ def _fold_mean(values: np.ndarray) -> float:
     return float(np.nanmean(values, axis=1).mean()) if values.size else float("nan")
 
 
-def _without(trial: tuple) -> str:
-    reason = str(trial.reason)  # type: ignore[attr-defined]
-    status = str(trial.status)  # type: ignore[attr-defined]
-    return f"{status}: {reason}" if reason else status
+def _without(trial: Any) -> str:
+    """Why there is no verdict."""
+    if trial.status == "done":
+        return NOT_COMPARABLE
+    return f"{trial.status}: {trial.reason}" if trial.reason else str(trial.status)

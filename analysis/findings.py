@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -37,9 +38,12 @@ class Findings:
 
     def number(self, arm: str | None, column: str, split: str = "test") -> float:
         """A number of `summary`; NaN when the arm has none."""
-        if arm is None or (arm, split) not in self.summary.index:
-            return float("nan")
-        return float(self.summary.loc[(arm, split), column])
+        return self._numbers.get((arm, split), {}).get(column, float("nan")) if arm else float("nan")
+
+    @cached_property
+    def _numbers(self) -> dict[Any, dict[str, float]]:
+        """`summary` as a mapping, for the many single look-ups."""
+        return cast("dict[Any, dict[str, float]]", self.summary.to_dict("index"))
 
     def name(self, arm: str | None) -> str:
         """An arm's name; empty for none."""
@@ -134,8 +138,8 @@ class Findings:
         if self.best is None or self.paper is None or self.best == self.paper:
             return None
         rows = aggregate.by_row(aggregate.final_rows(self.run))
-        differences = compare.paired(rows, self.best, self.paper)
-        return compare.estimate(differences, compare.size_ratio(self.run)) if differences.size else None
+        mine, theirs = compare.paired(*(aggregate.values_of(rows, arm) for arm in (self.best, self.paper)))
+        return compare.estimate(mine - theirs, compare.size_ratio(self.run)) if mine.size else None
 
     @property
     def best_verdict(self) -> str:

@@ -12,6 +12,8 @@ from analysis.run import Run
 
 #: Vectors drawn of each kind.
 MOST = 600
+#: With fewer of either kind there is no picture.
+FEWEST = 5
 
 
 class Projection(NamedTuple):
@@ -43,7 +45,7 @@ def project(run: Run, arm: str, rng: np.random.Generator) -> Projection | None:
         rng: Draws the vectors that are shown and seeds the projection.
 
     Returns:
-        None when the run kept too few vectors (under 10) of the arm, or of one kind only.
+        None when the run kept under `FEWEST` finite vectors of either kind.
     """
     rows = run.embeddings[run.embeddings["arm"] == arm]
     if rows.empty:
@@ -51,12 +53,15 @@ def project(run: Run, arm: str, rng: np.random.Generator) -> Projection | None:
     fold, seed = rows["fold"].iloc[0], rows["seed"].iloc[0]
     rows = rows[(rows["fold"] == fold) & (rows["seed"] == seed)]
     rows = pd.concat([_draw(rows[rows["kind"] == kind], rng) for kind in ("real", "generated")])
-    if len(rows) < 10 or rows["kind"].nunique() < 2:
+    if rows.empty:
         return None
     vectors = np.stack(list(rows["vector"])).astype(np.float32)
-    rows, vectors = rows[np.isfinite(vectors).all(axis=1)], vectors[np.isfinite(vectors).all(axis=1)]
-    points = _plane(vectors, int(rng.integers(2**31)))
-    return Projection(arm, str(fold), int(seed), points, rows["kind"].to_numpy(str), rows["label"].to_numpy(str))
+    finite = np.isfinite(vectors).all(axis=1)
+    kinds, labels = (rows[name].to_numpy(str)[finite] for name in ("kind", "label"))
+    if min((kinds == "real").sum(), (kinds == "generated").sum()) < FEWEST:
+        return None
+    points = _plane(vectors[finite], int(rng.integers(2**31)))
+    return Projection(arm, str(fold), int(seed), points, kinds, labels)
 
 
 def _draw(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -19,16 +19,18 @@ def protocol_lines(found: Findings) -> list[Line]:
     provenance = found.run.provenance
     corpus, protocol = provenance["corpus"], provenance.get("protocol") or {}
     counts = ", ".join(f"{name} {count:,}" for name, count in (corpus.get("counts") or {}).items())
+    labeled = plural(int(corpus.get("labeled", 0)), "labeled utterance")
     sizes = provenance["folds"]
+    parts = ", ".join(f"{part} {_range(sizes, part)}" for part in ("train", "dev", "test"))
     lines = [
-        ("Corpus", f"{corpus.get('name', '')}: {plural(int(corpus.get('labeled', 0)), 'labeled utterance')} of {corpus.get('utterances', 0):,}"),
+        ("Corpus", f"{corpus.get('name', '')}: {labeled} of {corpus.get('utterances', 0):,}"),
         ("Classes", counts or ", ".join(found.run.classes)),
         ("Features", ", ".join(f"{modality}: {column}" for modality, column in (corpus.get("columns") or {}).items())),
         ("Conditions", ", ".join(sorted(set(found.run.folds["condition"].astype(str))))),
         ("Protocol", _kind(protocol)),
-        ("Folds", f"{len(sizes)}; utterances in train {_range(sizes, 'train')}, dev {_range(sizes, 'dev')}, test {_range(sizes, 'test')}"),
+        ("Folds", f"{len(sizes)}; utterances in {parts}"),
         ("Seeds", ", ".join(map(str, sorted({seed for _, seed in found.run.rows})))),
-        ("UAR", "mean of the recalls of the classes present in the truth; mean over folds of the mean over seeds unless said otherwise"),
+        ("UAR", "mean recall of the classes present in the truth; mean over folds of the mean over seeds"),
     ]  # fmt: skip
     return [(what, text) for what, text in lines if text]
 
@@ -50,11 +52,14 @@ def selection_lines(found: Findings) -> list[Line]:
     provenance = found.run.provenance
     scheduler = provenance.get("scheduler") or {}
     text = str((provenance.get("selection") or {}).get("text", ""))
-    asha = f"grace period {number(scheduler.get('grace_period'))} epochs, reduction factor {number(scheduler.get('reduction_factor'))}"
+    kind = str(scheduler.get("kind") or "")
+    if kind == "asha":
+        kind += f", on mean dev UAR; grace period {number(scheduler.get('grace_period'))} epochs"
+        kind += f", reduction factor {number(scheduler.get('reduction_factor'))}"
     lines = [
         ("Arms", text or "The best mean dev UAR among finished, unflagged arms."),
         ("Epochs", "Each fold and seed keeps the epoch with its best dev UAR; test is read there once."),
-        ("Stopping", f"{scheduler['kind']}, {asha}, on mean dev UAR" if scheduler.get("kind") == "asha" else str(scheduler.get("kind", ""))),
+        ("Stopping", kind),
         ("Saved", saved_words(found.saved) if found.saved.stopped else ""),
         ("Test", "Read for no choice. Shown only for arms chosen on dev or fixed beforehand."),
     ]  # fmt: skip

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
-import numpy as np
-import pandas as pd
 from markupsafe import Markup
 
-from analysis import aggregate, compare, search
-from analysis import tables as tabling
+from analysis import files, search
 from analysis.cautions import cautions
 from analysis.errors import ReportError
 from analysis.figures import figures
 from analysis.figures.style import Drawn, save, themed
 from analysis.findings import Findings
 from analysis.protocol import protocol_lines, provenance_lines, selection_lines
-from analysis.run import Run, load
-from analysis.tables import Column, Table
-from analysis.words import change, headline, interval, share, with_spread
+from analysis.run import load
+from analysis.side_by_side import comparison
+from analysis.summary import summary
+from analysis.tables import Column, Table, tables
+from analysis.words import headline, share, with_spread
 
 #: Order of the page: figure keys under their heading; a section without any of its parts is left out.
 SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -74,13 +72,13 @@ def write(runs: Sequence[str | Path], out: str | Path | None = None) -> Path:
     folder = _folder([Path(path) for path in runs], out)
     slugs = _slugs(found)
     pages = [_page(one, slug, folder, alone=len(found) == 1) for one, slug in zip(found, slugs, strict=True)]
-    side_by_side = comparison(found) if len(found) > 1 else None
-    if side_by_side:
-        tabling.write(side_by_side, folder / "tables")
+    compared = comparison(found) if len(found) > 1 else None
+    if compared:
+        files.write(compared, folder / "tables")
     html = (
         _environment()
         .get_template("report.html.j2")
-        .render(title=" · ".join(one.run.name for one in found), pages=pages, comparison=side_by_side)
+        .render(title=" · ".join(one.run.name for one in found), pages=pages, comparison=compared)
     )
     return _replace(folder / "index.html", html)
 
@@ -103,8 +101,7 @@ def _replace(path: Path, text: str) -> Path:
     """Write a file so that it is there whole or as it was."""
     part = path.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-    return path
+    return part.replace(path)
 
 
 def _environment() -> jinja2.Environment:
@@ -121,9 +118,9 @@ def _page(found: Findings, slug: str, folder: Path, *, alone: bool) -> dict[str,
     """Write a run's figures and tables, and gather what the page says of it."""
     place = Path() if alone else Path(slug)
     drawn = {one.key: _figure(one, slug, folder / "figures" / place) for one in figures(found)}
-    made = {table.key: table for table in [*tabling.tables(found), *_search_tables(found)]}
+    made = {table.key: table for table in [*tables(found), *_search_tables(found)]}
     for table in made.values():
-        tabling.write(table, folder / "tables" / place)
+        files.write(table, folder / "tables" / place)
     return {
         "slug": slug,
         "name": found.run.name,
@@ -196,121 +193,4 @@ def tiles(found: Findings) -> list[tuple[str, str, str]]:
     return made
 
 
-def comparison(found: Sequence[Findings]) -> Table:
-    """The best arm of each run; paired with the first run's where both were tested on the same rows."""
-    frame = pd.DataFrame([_comparison_row(one, found[0]) for one in found])
-    columns = (
-        Column("Run", lambda r: r.run, numeric=False),
-        Column("Method", lambda r: r.method, numeric=False),
-        Column("Corpus", lambda r: r.corpus, numeric=False),
-        Column("Best arm", lambda r: r.best, numeric=False),
-        Column("Dev UAR, %", lambda r: with_spread(r.dev_uar, r.dev_uar_fold_std)),
-        Column("Test UAR, %", lambda r: with_spread(r.test_uar, r.test_uar_fold_std)),
-        Column("Arms", lambda r: f"{r.arms:,}"),
-        Column("Against the first, points", lambda r: change(r.difference)),
-        Column("95 % interval", lambda r: interval(r.low, r.high)),
-        Column("Verdict", lambda r: r.verdict, numeric=False),
-    )
-    note = (
-        "Each run's arm was chosen on its own dev parts. Against the first: paired by fold and seed, only where corpus, folds "
-        "and classes are the same; corrected resampled t-test, not adjusted over runs."
-    )
-    return Table("comparison", "Runs side by side", note, frame, columns)
-
-
-def _comparison_row(one: Findings, first: Findings) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "run": one.run.name,
-        "method": str((one.run.provenance.get("method") or {}).get("name", "")),
-        "corpus": str(one.run.provenance["corpus"].get("name", "")),
-        "best": one.name(one.best) or "none yet",
-        "arms": len(one.run.trials),
-    }
-    for split in ("dev", "test"):
-        for column in ("uar", "uar_fold_std", "uar_seed_std"):
-            row[f"{split}_{column}"] = one.number(one.best, column, split)
-    row |= {"difference": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "verdict": ""}
-    if one is first:
-        return row
-    estimate = _between(one, first)
-    if estimate is None:
-        return row | {"verdict": "not comparable: other corpus, folds or classes"}
-    found = {"difference": estimate.difference, "low": estimate.low, "high": estimate.high, "p": estimate.p}
-    words = {compare.HELPS: "better", compare.HURTS: "worse"}
-    verdict = compare.verdict(estimate, estimate.p)
-    return row | found | {"verdict": words.get(verdict, verdict)}
-
-
-def _between(one: Findings, first: Findings) -> compare.Estimate | None:
-    if one.best is None or first.best is None or _tested_on(one.run) != _tested_on(first.run):
-        return None
-    tables = (aggregate.by_row(aggregate.final_rows(f.run)) for f in (one, first))
-    arms = (one.best, first.best)
-    try:
-        mine, other = (table.loc[(arm, "test"), "uar"] for table, arm in zip(tables, arms, strict=True))
-    except KeyError:
-        return None
-    differences = compare.matrix(mine, other)
-    return compare.estimate(differences, compare.size_ratio(one.run)) if differences.size else None
-
-
-def _tested_on(run: Run) -> tuple[Any, ...]:
-    """What must be equal for rows of two runs to be pairs."""
-    folds = tuple((fold["name"], fold.get("test")) for fold in run.provenance["folds"])
-    return run.provenance["corpus"].get("fingerprint"), folds, run.classes
-
-
-def summary(run: Run | str | Path) -> dict[str, Any]:
-    """Headline numbers of a run as plain JSON values, for ``sweeper status``, ``export`` and other tools.
-
-    Args:
-        run: A run, or its folder.
-
-    Returns:
-        ``run``, ``finished``, ``headline``, ``best``, ``paper_defaults`` (arm, name, kind, changed, dev, test; None when not
-        done), ``arms`` by status, ``chosen_from`` (arms that might have been), ``epochs``, ``ablation``, ``cautions``,
-        ``seconds``. Shares in [0, 1]; a number that cannot be computed is None.
-
-    Raises:
-        ReportError: If the folder cannot be read.
-    """
-    found = Findings(run if isinstance(run, Run) else load(run))
-    trials = found.run.trials
-    return {
-        "run": found.run.name,
-        "finished": found.run.finished,
-        "headline": headline(found),
-        "best": _arm_summary(found, found.best),
-        "paper_defaults": _arm_summary(found, found.paper),
-        "arms": {str(status): int(count) for status, count in trials["status"].value_counts().items()},
-        "chosen_from": int(search.eligible(trials).sum()),
-        "epochs": found.saved._asdict(),
-        "ablation": [_verdict_summary(one) for one in found.ablation],
-        "cautions": cautions(found),
-        "seconds": _plain(found.run.provenance.get("seconds")),
-    }
-
-
-def _arm_summary(found: Findings, arm: str | None) -> dict[str, Any] | None:
-    if arm is None:
-        return None
-    trial = found.run.arm(arm)
-    columns = ("uar", "uar_fold_std", "uar_seed_std", "uar_pooled", "war", "wf1", "macro_f1", "folds", "seeds", "n")
-    numbers = {s: {c: _plain(found.number(arm, c, s)) for c in columns} for s in ("dev", "test")}
-    about = {"arm": arm, "name": str(trial["name"]), "kind": str(trial["kind"]), "changed": trial["changed"]}
-    return about | {"score": _plain(trial["score"])} | numbers
-
-
-def _verdict_summary(one: compare.Comparison) -> dict[str, Any]:
-    estimate = one.estimate
-    numbers = {
-        name: _plain(getattr(estimate, name)) if estimate else None for name in ("difference", "low", "high", "p")
-    }
-    return {"row": one.name, "basis": one.basis, "verdict": one.verdict, "p_holm": _plain(one.p_holm)} | numbers
-
-
-def _plain(value: Any) -> float | None:
-    """A float, or None where it is missing or not a number: JSON has no NaN."""
-    if value is None or not np.isfinite(value):
-        return None
-    return float(value)
+__all__ = ["comparison", "summary", "tiles", "write"]

@@ -266,7 +266,7 @@ def _matrix(column: pa.ChunkedArray, width: int, dtype: type) -> np.ndarray | No
     if not np.isin(lengths, (0, width)).all():
         return None
     empty = np.nan if np.issubdtype(dtype, np.floating) else 0
-    matrix = np.full((len(lists), width), empty, dtype=dtype)
+    matrix: np.ndarray = np.full((len(lists), width), empty, dtype=dtype)
     matrix[lengths == width] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
     return matrix
 

@@ -66,7 +66,7 @@ def best_arm(run: Run) -> str | None:
     if len(marked):
         return str(marked.iloc[0])
     able = run.trials[eligible(run.trials)]
-    return None if able.empty else str(able.loc[able["score"].idxmax(), "arm"])
+    return None if able.empty else str(able["arm"].iloc[int(able["score"].argmax())])
 
 
 def paper_arm(run: Run) -> str | None:
@@ -164,8 +164,10 @@ def edges(run: Run, arm: str) -> list[Edge]:
 
 
 def _edge(path: str, space: dict[str, Any], value: Any) -> Edge | None:
-    low, high = space.get("low"), space.get("high")
-    if not all(_is_number(x) for x in (low, high, value)) or low >= high:
+    if not all(_is_number(x) for x in (space.get("low"), space.get("high"), value)):
+        return None
+    low, high = float(space["low"]), float(space["high"])
+    if low >= high:
         return None
     on_log = bool(space.get("log")) and low > 0
     if on_log and value <= 0:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analysis.aggregate import by_row, final_rows, summarise
+from analysis.aggregate import final_rows, summarise
 from analysis.compare import Comparison, against_parent
 from analysis.run import Run
 from analysis.search import reference_arm
@@ -71,10 +71,11 @@ def curves(run: Run) -> list[Curve]:
         return []
     arms = arms[arms["parent"].isin(["", reference])].assign(parent=reference)
     compared = against_parent(run, arms, sign=1)
+    scores = dict(zip(arms["arm"], arms["score"], strict=True))
     points: dict[str, list[tuple[Any, Comparison, float]]] = {}
     for comparison, trial in zip(compared, arms.itertuples(index=False), strict=True):
         value = _value(str(trial.value))
-        points.setdefault(str(trial.parameter), []).append((value, comparison, float(trial.score)))
+        points.setdefault(str(trial.parameter), []).append((value, comparison, scores[comparison.arm]))
     for path, comparison, score in _elsewhere(run, reference, set(points)):
         points[path].append((run.arm(comparison.arm)["config"][path], comparison, score))
     return [_curve(run, reference, path, found) for path, found in points.items()]
@@ -93,7 +94,8 @@ def _elsewhere(run: Run, reference: str, paths: set[str]) -> list[tuple[str, Com
     rows = run.trials[(run.trials["kind"] == "ablation") & (run.trials["parent"] == reference)]
     alone: dict[str, str] = {}
     for trial in rows.itertuples(index=False):
-        changed = [path for path in config if trial.config.get(path) != config[path]]
+        settings: Any = trial.config
+        changed = [path for path in config if settings.get(path) != config[path]]
         if len(changed) == 1 and changed[0] in paths:
             alone[str(trial.arm)] = changed[0]
     rows = rows[rows["arm"].isin(list(alone))]
@@ -156,19 +158,18 @@ def _point(value: Any, position: float, found: Comparison, score: float) -> Poin
 
 
 def _reference_point(run: Run, reference: str, value: Any, position: float) -> Point:
-    rows = by_row(final_rows(run)[final_rows(run)["arm"] == reference])
-    folds = int(rows.index.get_level_values("fold").nunique())
-    summary = summarise(run, final_rows(run)[final_rows(run)["arm"] == reference])
+    rows = final_rows(run)
+    summary = summarise(run, rows[(rows["arm"] == reference) & (rows["split"] == "test")])
     return Point(
         value=value,
         position=position,
         status="done",
         is_reference=True,
         dev=float(run.arm(reference)["score"]),
-        test=float(summary.loc[(reference, "test"), "uar"]),
+        test=float(summary["uar"].iloc[0]),
         change=0.0,
         fold_std=0.0,
-        fold_changes=(0.0,) * folds,
+        fold_changes=(0.0,) * int(summary["folds"].iloc[0]),
         verdict="the reference",
     )
 

@@ -75,7 +75,7 @@ _Pair = tuple[str, tuple[str, str], str, pd.DataFrame, pd.DataFrame]
 def _pairs(run: Run, arm: str, split: str) -> list[_Pair]:
     rows = run.folds[(run.folds["arm"] == arm) & (run.folds["split"] == split)]
     after = rows[rows["final"]]
-    earlier = stage_order(run, arm, rows[~rows["final"]]["stage"].astype(str).unique())
+    earlier = stage_order(run, arm, list(rows[~rows["final"]]["stage"].astype(str).unique()))
     if after.empty or not earlier:
         return []
     last, before = str(after["stage"].iloc[0]), rows[rows["stage"] == earlier[-1]]

@@ -25,9 +25,9 @@ def change(value: float, digits: int = 1) -> str:
     return text.replace("-", MINUS) if float(text) else f"{0:.{digits}f}"
 
 
-def with_spread(mean: float, std: float) -> str:
+def with_spread(mean: float, std: float, digits: int = 1) -> str:
     """Mean and spread in percent: ``60.3 ± 2.5``; without the spread when it is NaN."""
-    return share(mean) if math.isnan(std) else f"{share(mean)} ± {share(std)}"
+    return share(mean, digits) if math.isnan(std) else f"{share(mean, digits)} ± {share(std, digits)}"
 
 
 def interval(low: float, high: float) -> str:
@@ -58,7 +58,8 @@ def duration(seconds: float) -> str:
     """Seconds as days, hours, minutes, seconds: the two largest."""
     if math.isnan(seconds):
         return "—"
-    left, parts = round(seconds), []
+    left = round(seconds)
+    parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if left >= size or (unit == "s" and not parts):
             parts.append(f"{left // size} {unit}")

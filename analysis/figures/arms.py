@@ -10,7 +10,21 @@ from matplotlib.axes import Axes
 
 from analysis import aggregate
 from analysis.compare import HELPS, HURTS
-from analysis.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, RED, WIDE, Drawn, canvas, grid_on, look, wrap
+from analysis.figures.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    RED,
+    SURFACE,
+    WIDE,
+    Drawn,
+    canvas,
+    grid_on,
+    look,
+    wrap,
+)
 from analysis.findings import Findings
 from analysis.words import change, share
 
@@ -103,20 +117,18 @@ def _arm_line(axes: Axes, place: int, line: ArmDots) -> None:
     if not math.isnan(line.fold_std):
         ends = [100 * (line.mean - line.fold_std), 100 * (line.mean + line.fold_std)]
         axes.plot(ends, [place, place], color=colour, linewidth=1.6, zorder=3)
-    face = colour if line.chosen else "#ffffff"
+    face = colour if line.chosen else SURFACE
     axes.scatter(100 * line.mean, place, s=34, facecolor=face, edgecolor=colour, linewidth=1.5, zorder=4)
     if not math.isnan(line.test):
         axes.scatter(100 * line.test, place, s=34, marker="D", color=ORANGE, linewidths=0, zorder=5)
 
 
 def _legend_best(axes: Axes, lines: list[ArmDots]) -> None:
-    axes.scatter(
-        [], [], s=34, facecolor="#ffffff", edgecolor=BLUE, linewidth=1.5, label="dev, mean ± spread over folds"
-    )
+    axes.scatter([], [], s=34, facecolor=SURFACE, edgecolor=BLUE, linewidth=1.5, label="dev, mean ± spread over folds")
     axes.scatter([], [], s=7, color=BLUE, alpha=0.45, label="dev, one fold")
     if any(not math.isnan(line.test) for line in lines):
         axes.scatter([], [], s=34, marker="D", color=ORANGE, linewidths=0, label="test, mean")
-    axes.figure.legend(loc="outside upper left", ncols=3)  # type: ignore[union-attr]
+    axes.figure.legend(loc="outside upper left", ncols=3)
 
 
 def forest_numbers(found: Findings) -> list[ForestLine]:
@@ -155,7 +167,8 @@ def ablation(found: Findings) -> Drawn | None:
         axes.xaxis.set_major_formatter(lambda value, _: change(value / 100))
         grid_on(axes, "x")
     caption = (
-        f"Reference: {found.name(found.ablation_parent)}, test UAR {share(found.number(found.ablation_parent, 'uar'))} %. "
+        f"Reference: {found.name(found.ablation_parent)}, test UAR "
+        f"{share(found.number(found.ablation_parent, 'uar'))} %. "
         "Dot: mean over folds of the paired difference; bar: 95 % interval of the corrected resampled t-test; small "
         "dots: folds. Hollow: stopped early, compared on dev at the epoch it reached. † control."
     )
@@ -177,7 +190,7 @@ def _forest_line(axes: Axes, place: int, line: ForestLine) -> None:
     axes.scatter(100 * np.array(line.folds), place + jitter, s=7, color=colour, alpha=0.5, linewidths=0, zorder=2)
     if not math.isnan(line.low):
         axes.plot([100 * line.low, 100 * line.high], [place, place], color=colour, linewidth=1.8, zorder=3)
-    face = colour if line.status == "done" else "#ffffff"
+    face = colour if line.status == "done" else SURFACE
     axes.scatter(100 * line.worth, place, s=36, facecolor=face, edgecolor=colour, linewidth=1.5, zorder=4)
     text = line.verdict + (f"\n{line.basis}" if line.basis != "test" else "")
     axes.annotate(

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.style import (
     BLUE,
@@ -98,7 +99,8 @@ def learning(found: Findings) -> Drawn | None:
         axes.set_xlim(left=0)
         _learning_legend(axes, top, len(stopped), found)
     caption = (
-        "Dev UAR, mean over folds and seeds; band: ± spread over folds, for the best arm. Dashed: where the best arm's next "
+        "Dev UAR, mean over folds and seeds; band: ± spread over folds, for the best arm. Dashed: where the "
+        "best arm's next "
         "stage begins; stages that classify nothing take no room. Ticks end the curves of stopped arms."
     )
     return Drawn("learning", "Learning curves on dev", caption, figure)
@@ -125,8 +127,8 @@ def _stage_marks(axes: Axes, curve: LearningCurve) -> None:
     for stage, budget in curve.starts.items():
         axes.axvline(budget, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
-            f"{shorten(stage, 16)} →", (budget, 1), xycoords=("data", "axes fraction"), xytext=(3, -2), textcoords="offset points",
-            va="top", fontsize=7.5,
+            f"{shorten(stage, 16)} →", (budget, 1), xycoords=("data", "axes fraction"),
+            xytext=(3, -2), textcoords="offset points", va="top", fontsize=7.5,
         )  # fmt: skip
 
 
@@ -137,11 +139,13 @@ def _learning_legend(axes: Axes, top: list[LearningCurve], stopped: int, found: 
     ]
     if stopped:
         handles.append(Line2D([], [], color=MUTED, alpha=0.6, linewidth=0.8, label=f"stopped ({stopped})"))
-    axes.figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5))  # type: ignore[union-attr]
+    axes.figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5))
 
 
 def _label(curve: LearningCurve, found: Findings) -> str:
-    return shorten(curve.name, 24) + (" (chosen)" if curve.arm == found.best else "")
+    if curve.arm == found.best:
+        return f"{shorten(curve.name, 24)} (chosen)"
+    return shorten(curve.name, 24) + (" (flagged)" if len(found.run.arm(curve.arm)["flags"]) else "")
 
 
 class Bar(NamedTuple):
@@ -184,7 +188,7 @@ def saved(found: Findings) -> Drawn | None:
         axes.set_xlabel("Arms, in the order in which they ended")
         axes.set_ylabel("Classifying epochs")
         axes.set_xlim(0.4, len(bars) + 0.6)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         grid_on(axes, "y")
         handles = [Patch(color=c, label=s) for s, c in _STATUS.items() if (statuses == s).any()]
         handles.append(Patch(color=GRID, label="not trained"))
@@ -195,7 +199,8 @@ def saved(found: Findings) -> Drawn | None:
 def saved_words(total: Saved) -> str:
     """What stopping saved, in words."""
     text = (
-        f"{total.stopped:,} of {plural(total.arms, 'arm')} stopped early: {total.saved:,} of {plural(total.planned, 'planned epoch')} "
+        f"{total.stopped:,} of {plural(total.arms, 'arm')} stopped early: {total.saved:,} of "
+        f"{plural(total.planned, 'planned epoch')} "
         f"({100 * total.share:.0f} %) were not needed."
     )
     if total.reused:

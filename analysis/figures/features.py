@@ -39,7 +39,7 @@ def confusion(found: Findings) -> Drawn | None:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         bar = figure.colorbar(image, ax=axes, shrink=0.8, label="% of the true class")
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
     seeds = f"; counts are means over {repeats} seeds" if repeats > 1 else ""
     caption = f"Test utterances of {found.name(found.best)}, all folds together{seeds}."
     return Drawn("confusion", "Confusion on test", caption, figure)
@@ -70,18 +70,13 @@ def tsne(found: Findings) -> Drawn | None:
             axes.grid(False)
             axes.spines[:].set_visible(True)
         handles = [_dot(BLUE, "real"), _dot(ORANGE, "generated", "^")]
-        panels[0].legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2, handletextpad=0.1)
+        figure.legend(handles=handles, loc="outside lower left", ncols=2, handletextpad=0.1)
         classes = [_dot(_colour(i), shorten(name, 16)) for i, name in enumerate(found.run.classes)]
-        panels[2].legend(
-            handles=classes,
-            loc="upper right",
-            bbox_to_anchor=(1.0, -0.01),
-            ncols=4,
-            handletextpad=0.1,
-            columnspacing=0.9,
-        )
+        columns = len(classes) if len(classes) <= 5 else (len(classes) + 1) // 2
+        figure.legend(handles=classes, loc="outside lower right", ncols=columns, handletextpad=0.1, columnspacing=0.9)
     caption = (
-        f"t-SNE of features of {found.name(one.arm)}, {one.fold}, seed {one.seed}; real and generated were projected together. "
+        f"t-SNE of features of {found.name(one.arm)}, {one.fold}, seed {one.seed}; real and generated were "
+        "projected together. "
         "Distances between clusters mean little."
     )
     return Drawn("tsne", "Real and generated features", caption, figure)
@@ -98,14 +93,16 @@ def _dot(colour: str, label: str, marker: str = "o") -> Line2D:
 def _together(axes: Axes, one: Projection) -> None:
     for kind, colour, marker in (("real", BLUE, "o"), ("generated", ORANGE, "^")):
         points = one.points[one.kinds == kind]
-        axes.scatter(*points.T, s=7, color=colour, marker=marker, alpha=0.6, linewidths=0, rasterized=True)
+        axes.scatter(
+            points[:, 0], points[:, 1], s=7, color=colour, marker=marker, alpha=0.6, linewidths=0, rasterized=True
+        )
     axes.set_title("Both")
 
 
 def _by_class(axes: Axes, one: Projection, kind: str, classes: tuple[str, ...]) -> None:
     for index, name in enumerate(classes):
         points = one.points[(one.kinds == kind) & (one.labels == name)]
-        axes.scatter(*points.T, s=7, color=_colour(index), alpha=0.75, linewidths=0, rasterized=True)
+        axes.scatter(points[:, 0], points[:, 1], s=7, color=_colour(index), alpha=0.75, linewidths=0, rasterized=True)
     axes.set_title(kind.capitalize())
 
 
@@ -125,7 +122,8 @@ def generation(found: Findings) -> Drawn | None:
         handles = [Patch(color=BLUE, label="real"), Patch(color=ORANGE, label="generated")]
         panels[0].legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2)
     caption = (
-        f"{found.name(found.generation_arm)}. Left: recall of the frozen classifier by class; near 100 % for every generated "
+        f"{found.name(found.generation_arm)}. Left: recall of the frozen classifier by class; near 100 % for "
+        "every generated "
         "class means prototypes rather than hard examples. Right: 1 is like the real features. Bars: spread over folds."
     )
     return Drawn("generation", "Quality of generated features", caption, figure)

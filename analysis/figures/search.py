@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis import search
 from analysis.figures.style import BLUE, MUTED, ORANGE, RED, WIDE, Drawn, canvas, grid_on, look, shorten
@@ -128,8 +129,8 @@ def _handle(name: str) -> Line2D:
     colour = style.get("color", MUTED)
     hollow = style.get("facecolor") == "none"
     return Line2D(
-        [], [], linestyle="", marker=style["marker"], color=colour, markersize=5, markerfacecolor="none" if hollow else colour,
-        label=_NAMES[name],
+        [], [], linestyle="", marker=style["marker"], color=colour, markersize=5,
+        markerfacecolor="none" if hollow else colour, label=_NAMES[name],
     )  # fmt: skip
 
 
@@ -147,7 +148,7 @@ def best_so_far(found: Findings) -> Drawn | None:
         axes.step(table["order"], 100 * table["best"], where="post", color=ORANGE, zorder=1)
         axes.set_xlabel("Arms of the search, in the order in which they ended")
         axes.set_ylabel("Dev score, % UAR")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         grid_on(axes, "y")
         names = [("stopped", ~done & ~flagged), ("done", done & ~flagged), ("flagged", flagged)]
         handles = [_handle(name) for name, mine in names if mine.any()]

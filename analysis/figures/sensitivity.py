@@ -35,7 +35,8 @@ def sensitivity(found: Findings) -> Drawn | None:
         _legend(figure, curves)
     caption = (
         f"Change of test UAR against the reference ({found.name(found.reference)}, test UAR "
-        f"{share(found.number(found.reference, 'uar'))} %), paired by fold and seed; band: ± spread over folds; thin lines: folds. "
+        f"{share(found.number(found.reference, 'uar'))} %), paired by fold and seed; band: ± spread over "
+        "folds; thin lines: folds. "
         f"Shaded: robust range, in which no tested value lost more than {100 * TOLERANCE:g} point."
     )
     return Drawn("sensitivity", "Sensitivity, one parameter at a time", caption, figure)

@@ -23,7 +23,14 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, "#a08c00", "#7f7f80")
 INK, MUTED, GRID, SURFACE = "#1b1b1d", "#6b6b6e", "#d9d9dc", "#fefefd"
-_THEMED = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)", SURFACE: "var(--surface)"}
+_THEMED = {
+    BLUE: "var(--blue)",
+    GREEN: "var(--green)",
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    GRID: "var(--line)",
+    SURFACE: "var(--surface)",
+}
 
 #: Widths in inches: both columns of a two-column paper, and one.
 WIDE, NARROW = 7.16, 3.5

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 
 CLASSES = ("angry", "happy", "neutral", "sad")
+REASONS = {"failed": "diverged: loss is not finite at epoch 3", "stopped": "stopped by asha"}
 USEFUL, USELESS = "Without the useful part", "Without the useless part"
 
 
@@ -108,12 +109,17 @@ def _search_part(plan: Plan, rng: np.random.Generator, tables: _Tables, levels: 
         flagged = plan.stopped + plan.failed < index <= plan.stopped + plan.failed + plan.flagged
         effect = -0.02 * np.log10(alpha) ** 2 - (0.08 if stopped else 0)
         _arm(
-            plan, rng, tables, levels,
-            name=f"search {index + 1}", kind="search", config=_config(alpha, temperature=float(10 ** rng.uniform(-1.5, 0))),
+            plan,
+            rng,
+            tables,
+            levels,
+            name=f"search {index + 1}",
+            kind="search",
+            config=_config(alpha, temperature=float(10 ** rng.uniform(-1.5, 0))),
             effect=0.05 if flagged else effect,
             status="stopped" if stopped else "failed" if failed else "done",
             flags=["generator collapsed"] if flagged else [],
-        )  # fmt: skip
+        )
     able = [t for t in tables.trials if t["status"] == "done" and not t["flags"]]
     best = max(able, key=lambda trial: trial["score"])
     best["is_best"] = best["is_reference"] = plan.finished or bool(plan.ablation or plan.sensitivity)
@@ -129,25 +135,52 @@ def _probe_part(plan: Plan, rng: np.random.Generator, tables: _Tables, levels: n
     if plan.stop_ablation and plan.ablation:
         changed = {**config, "augment": {"source": "stopped"}}
         _arm(
-            plan, rng, tables, levels,
-            name="Without what stops early", kind="ablation", config=changed, effect=base - 0.12, parent=parent, status="stopped",
-        )  # fmt: skip
+            plan,
+            rng,
+            tables,
+            levels,
+            name="Without what stops early",
+            kind="ablation",
+            config=changed,
+            effect=base - 0.12,
+            parent=parent,
+            status="stopped",
+        )
     for path, values in plan.sensitivity.items():
         section, key = path.split(".")
         for value, effect in values.items():
             changed = {**config, section: {**config[section], key: value}}
             _arm(
-                plan, rng, tables, levels,
-                name=f"{path} = {value}", kind="sensitivity", config=changed, effect=base + effect, parent=parent,
-                parameter=path, value=json.dumps(value),
-            )  # fmt: skip
+                plan,
+                rng,
+                tables,
+                levels,
+                name=f"{path} = {value}",
+                kind="sensitivity",
+                config=changed,
+                effect=base + effect,
+                parent=parent,
+                parameter=path,
+                value=json.dumps(value),
+            )
 
 
 def _arm(
-    plan: Plan, rng: np.random.Generator, tables: _Tables, levels: np.ndarray, *,
-    name: str, kind: str, config: dict, effect: float, parent: str = "", status: str = "done",
-    flags: list[str] | None = None, parameter: str | None = None, value: str | None = None,
-) -> None:  # fmt: skip
+    plan: Plan,
+    rng: np.random.Generator,
+    tables: _Tables,
+    levels: np.ndarray,
+    *,
+    name: str,
+    kind: str,
+    config: dict,
+    effect: float,
+    parent: str = "",
+    status: str = "done",
+    flags: list[str] | None = None,
+    parameter: str | None = None,
+    value: str | None = None,
+) -> None:
     order = len(tables.trials)
     arm = f"{plan.seed:04x}{order:06x}"
     folds, seeds = plan.folds, len(plan.seeds)
@@ -160,16 +193,32 @@ def _arm(
     scored = _fold_rows(plan, rng, tables, common, target) if status == "done" else float(dev)
     tables.trials.append(
         {
-            **common, "parent": parent, "parameter": parameter, "value": value, "status": status,
-            "reason": {"failed": "diverged: loss is not finite at epoch 3", "stopped": "stopped by asha"}.get(status, ""),
-            "flags": flags or [], "config": json.dumps(config), "changed": json.dumps({"align.alpha": config["align"]["alpha"]}),
-            "score": None if status == "failed" else scored, "epochs": seen, "epochs_planned": planned,
-            "epochs_trained": seen + 5, "epochs_reused": 8 if kind == "ablation" else 0,
-            "started_at": 1e9 + order * 60.0, "finished_at": 1e9 + order * 60.0 + 50, "seconds": 50.0,
-            "started_order": order, "finished_order": order, "attempts": 1, "host": "node", "is_reference": False,
-            "is_best": False, "effect": effect,
+            **common,
+            "parent": parent,
+            "parameter": parameter,
+            "value": value,
+            "status": status,
+            "reason": REASONS.get(status, ""),
+            "flags": flags or [],
+            "config": json.dumps(config),
+            "changed": json.dumps({"align.alpha": config["align"]["alpha"]}),
+            "score": None if status == "failed" else scored,
+            "epochs": seen,
+            "epochs_planned": planned,
+            "epochs_trained": seen + 5,
+            "epochs_reused": 8 if kind == "ablation" else 0,
+            "started_at": 1e9 + order * 60.0,
+            "finished_at": 1e9 + order * 60.0 + 50,
+            "seconds": 50.0,
+            "started_order": order,
+            "finished_order": order,
+            "attempts": 1,
+            "host": "node",
+            "is_reference": False,
+            "is_best": False,
+            "effect": effect,
         }
-    )  # fmt: skip
+    )
 
 
 def _curve(plan: Plan, rng: np.random.Generator, tables: _Tables, common: dict, target: np.ndarray, seen: int) -> float:
@@ -190,10 +239,15 @@ def _curve(plan: Plan, rng: np.random.Generator, tables: _Tables, common: dict, 
 
 def _epoch(common: dict, stage: str, epoch: int, budget: int, rows: np.ndarray | None) -> dict:
     return {
-        **common, "stage": stage, "epoch": epoch, "budget": budget, "seconds": float(epoch),
-        "dev_uar": None if rows is None else float(rows.mean()), "rows": None if rows is None else rows.tolist(),
+        **common,
+        "stage": stage,
+        "epoch": epoch,
+        "budget": budget,
+        "seconds": float(epoch),
+        "dev_uar": None if rows is None else float(rows.mean()),
+        "rows": None if rows is None else rows.tolist(),
         "terms": [("loss", [1.0])],
-    }  # fmt: skip
+    }
 
 
 def _fold_rows(plan: Plan, rng: np.random.Generator, tables: _Tables, common: dict, target: np.ndarray) -> float:
@@ -207,11 +261,20 @@ def _fold_rows(plan: Plan, rng: np.random.Generator, tables: _Tables, common: di
                     score.append(metrics["uar"])
                 tables.folds.append(
                     {
-                        **common, "stage": stage, "final": stage == "augment", "fold": fold_name(row // len(plan.seeds)),
-                        "seed": plan.seeds[row % len(plan.seeds)], "split": split, "condition": "audio", **metrics,
-                        "n": int(counts.sum()), "absent": [], "confusion": counts.ravel().tolist(), "epoch": 1 + row % 3,
+                        **common,
+                        "stage": stage,
+                        "final": stage == "augment",
+                        "fold": fold_name(row // len(plan.seeds)),
+                        "seed": plan.seeds[row % len(plan.seeds)],
+                        "split": split,
+                        "condition": "audio",
+                        **metrics,
+                        "n": int(counts.sum()),
+                        "absent": [],
+                        "confusion": counts.ravel().tolist(),
+                        "epoch": 1 + row % 3,
                     }
-                )  # fmt: skip
+                )
     return float(np.mean(score))
 
 
@@ -257,26 +320,45 @@ def _provenance(plan: Plan, reference: str) -> dict:
         {"corpus": "iemocap", "metric": "uar", "mean": 0.6231, "std": 0.0365, "source": "Ahn et al. 2025, table 3"}
     ]
     return {
-        "sweeper": "0.1.0", "versions": {"python": "3.11.9", "torch": "2.11.0", "ray": "2.60.0"}, "git": "0123abc", "host": "node",
+        "sweeper": "0.1.0",
+        "versions": {"python": "3.11.9", "torch": "2.11.0", "ray": "2.60.0"},
+        "git": "0123abc",
+        "host": "node",
         "python": "3.11.9",
         "corpus": {
-            "path": "data/corpus", "name": plan.corpus, "fingerprint": "ab" * 16, "utterances": n * plan.folds + 40,
-            "labeled": n * plan.folds, "classes": list(plan.classes), "columns": {"audio": "audio_gemaps47", "text": "text_minilm384"},
-            "counts": dict.fromkeys(plan.classes, plan.per_class * plan.folds), "warnings": list(plan.warnings),
+            "path": "data/corpus",
+            "name": plan.corpus,
+            "fingerprint": "ab" * 16,
+            "utterances": n * plan.folds + 40,
+            "labeled": n * plan.folds,
+            "classes": list(plan.classes),
+            "columns": {"audio": "audio_gemaps47", "text": "text_minilm384"},
+            "counts": dict.fromkeys(plan.classes, plan.per_class * plan.folds),
+            "warnings": list(plan.warnings),
         },
         "protocol": {"kind": "leave-one-session-out", "dev": "session", "folds": None, "seed": 0},
         "folds": [
             {
-                "name": name, "train": n * max(plan.folds - 2, 1), "dev": n, "test": n,
+                "name": name,
+                "train": n * max(plan.folds - 2, 1),
+                "dev": n,
+                "test": n,
                 "speakers": {
                     "train": [s for other in names if other != name for s in speakers[other]],
-                    "dev": [], "test": speakers[name],
+                    "dev": [],
+                    "test": speakers[name],
                 },
             }
             for name in names
         ],
-        "rows": [[name, seed] for name in names for seed in plan.seeds], "seeds": list(plan.seeds),
-        "method": {"name": "mi_infogan", "title": "Mutual information InfoGAN", "citation": "Ahn et al. 2025", "version": 1},
+        "rows": [[name, seed] for name in names for seed in plan.seeds],
+        "seeds": list(plan.seeds),
+        "method": {
+            "name": "mi_infogan",
+            "title": "Mutual information InfoGAN",
+            "citation": "Ahn et al. 2025",
+            "version": 1,
+        },
         "parameters": {
             "align.alpha": {"low": 0.03, "high": 30.0, "log": True, "kind": "float"},
             "align.temperature": {"low": 0.03, "high": 1.0, "log": True, "kind": "float"},
@@ -285,10 +367,14 @@ def _provenance(plan: Plan, reference: str) -> dict:
             **{name: {"claim": "It helps.", "control": False, "published": published} for name in plan.ablation},
             **{name: {"claim": "Nothing generated.", "control": True, "published": []} for name in plan.control},
         },
-        "warnings": [], "started_at": 1.7e9, "finished_at": 1.7e9 + 3725 if plan.finished else None, "seconds": 3725.0,
-        "invocations": 1, "scheduler": {"kind": "asha", "grace_period": 3, "reduction_factor": 3},
+        "warnings": [],
+        "started_at": 1.7e9,
+        "finished_at": 1.7e9 + 3725 if plan.finished else None,
+        "seconds": 3725.0,
+        "invocations": 1,
+        "scheduler": {"kind": "asha", "grace_period": 3, "reduction_factor": 3},
         "selection": {"reference": reference, "text": "The best mean dev UAR among finished, unflagged arms."},
-    }  # fmt: skip
+    }
 
 
 def _write_tables(path: Path, plan: Plan, rng: np.random.Generator, tables: _Tables, reference: str) -> None:
@@ -319,10 +405,14 @@ def _embeddings(plan: Plan, rng: np.random.Generator, arm: str) -> list[dict]:
     centres = rng.normal(0, 3, (len(plan.classes), 16))
     return [
         {
-            "arm": arm, "fold": fold_name(0), "seed": plan.seeds[0], "kind": kind, "label": label,
+            "arm": arm,
+            "fold": fold_name(0),
+            "seed": plan.seeds[0],
+            "kind": kind,
+            "label": label,
             "vector": (centres[index] + rng.normal(0, scale, 16)).astype(np.float32).tolist(),
         }
         for kind, scale in (("real", 1.5), ("generated", 0.6))
         for index, label in enumerate(plan.classes)
         for _ in range(40)
-    ]  # fmt: skip
+    ]

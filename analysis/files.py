@@ -1,0 +1,56 @@
+"""Tables as files: CSV with the numbers as they are, LaTeX with what is printed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from analysis.tables import Table
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}", "±": r"$\pm$", "−": "$-$", "—": "--", "–": "--", "†": r"$\dagger$", "×": r"$\times$",
+    "\n": " ", "\r": " ", "\t": " ", "*": r"\textasteriskcentered{}", "-": "-{}",
+}  # fmt: skip
+# A hyphen is touched only before another one, where TeX would join them into a dash.
+_SPECIAL = re.compile("|".join(["-(?=-)", *(re.escape(letter) for letter in _LATEX if letter != "-")]))
+
+
+def latex_escape(text: str) -> str:
+    """Text that LaTeX prints as it stands, whatever it holds."""
+    return _SPECIAL.sub(lambda match: _LATEX[match.group()], text)
+
+
+def latex(table: Table) -> str:
+    """A booktabs table with caption and label; needs only the booktabs package."""
+    align = "".join("r" if column.numeric else "l" for column in table.columns)
+    head = " & ".join(latex_escape(column.heading) for column in table.columns)
+    body = [" & ".join(map(latex_escape, cells)) + r" \\" for cells in table.cells()]
+    caption = f"{latex_escape(table.title)}. {latex_escape(table.note)}"
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs}",
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{caption}}}",
+            rf"  \label{{tab:{table.key.replace('_', '-')}}}",
+            rf"  \begin{{tabular}}{{{align}}}",
+            r"    \toprule",
+            rf"    {head} \\",
+            r"    \midrule",
+            *(f"    {line}" for line in body),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def write(table: Table, folder: Path) -> None:
+    """Write ``KEY.csv`` (numbers as they are) and ``KEY.tex`` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table.frame.to_csv(folder / f"{table.key}.csv", index=False)
+    (folder / f"{table.key}.tex").write_text(latex(table), encoding="utf-8")
