@@ -179,8 +179,9 @@ class _Job:
         stop, finished = _Stop(), False
         try:
             with ExitStack() as stack:
-                stack.enter_context(_signals(stop, self.console))
                 stack.enter_context(_cluster(address))
+                # After Ray, which sets a handler of its own that ends the process.
+                stack.enter_context(_signals(stop, self.console))
                 slots = layout(self.study, ray.cluster_resources())
                 self._announce(writer, slots)
                 stack.enter_context(progress)

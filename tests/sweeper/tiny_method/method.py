@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tiny_method.config import Config
 
+from tiny_method.config import Config
 from trainables.epoch import Diagnostic, Embedding, Epoch
 from trainables.methods import Method, Stage
 
