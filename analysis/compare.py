@@ -159,7 +159,7 @@ def estimate(differences: np.ndarray, ratio: float) -> Estimate:
         seeds=seeds,
         fold_differences=tuple(per_fold.tolist()),
         fold_std=float(per_fold.std(ddof=1)) if folds > 1 else float("nan"),
-        seed_std=float(np.sqrt(np.nanvar(differences, axis=1, ddof=1).mean())) if seeds > 1 else float("nan"),
+        seed_std=float(np.sqrt(pd.DataFrame(differences).var(axis=1, ddof=1).mean())),
     )
 
 

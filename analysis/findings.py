@@ -91,7 +91,7 @@ class Findings:
         """Gain of the last stage in the best and paper arms and in the controls."""
         trials = self.run.trials
         controls = trials[(trials["kind"] == "ablation") & (trials["status"] == "done")]
-        controls = controls[controls["name"].map(self.is_control)]
+        controls = controls[controls["name"].map(self.is_control).astype(bool)]
         arms = [arm for arm in (self.best, self.reference, self.paper) if arm]
         return stages.gains(self.run, [*arms, *controls["arm"]])
 

@@ -26,7 +26,8 @@ from analysis.words import headline, share, with_spread
 #: Order of the page: figure keys under their heading; a section without any of its parts is left out.
 SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("best", "Best arms", ("best_arms",), ("best_arms",)),
-    ("ablation", "Ablation", ("ablation",), ("ablation", "stage_gains")),
+    ("ablation", "Ablation", ("ablation",), ("ablation",)),
+    ("stages", "What the last stage adds", (), ("stage_gains",)),
     ("sensitivity", "Sensitivity", ("sensitivity",), ("sensitivity",)),
     ("errors", "What the best arm confuses", ("confusion",), ("recalls", "folds")),
     ("generation", "Generated features", ("generation", "tsne"), ("generation",)),

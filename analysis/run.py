@@ -259,14 +259,16 @@ def _matrix(column: pa.ChunkedArray, width: int, dtype: type) -> np.ndarray | No
 
     None where a list has another length.
     """
+    empty = np.nan if np.issubdtype(dtype, np.floating) else 0
+    matrix: np.ndarray = np.full((len(column), width), empty, dtype=dtype)
+    if pa.types.is_null(column.type):
+        return matrix
     lists = column.combine_chunks()
     if isinstance(lists, pa.ChunkedArray):
         lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], column.type)
     lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     if not np.isin(lengths, (0, width)).all():
         return None
-    empty = np.nan if np.issubdtype(dtype, np.floating) else 0
-    matrix: np.ndarray = np.full((len(lists), width), empty, dtype=dtype)
     matrix[lengths == width] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
     return matrix
 

@@ -80,7 +80,8 @@ def reference_arm(run: Run) -> str | None:
     marked = run.trials["arm"][run.trials["is_reference"]]
     if len(marked):
         return str(marked.iloc[0])
-    parents = run.trials["parent"][run.trials["parent"].isin(set(run.trials["arm"]))]
+    done = run.trials["arm"][run.trials["status"] == "done"]
+    parents = run.trials["parent"][run.trials["parent"].isin(set(done))]
     return str(parents.iloc[0]) if len(parents) else paper_arm(run)
 
 

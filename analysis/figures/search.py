@@ -85,7 +85,7 @@ def scatter(found: Findings) -> Drawn | None:
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     with look():
-        figure = canvas(WIDE if columns > 2 else 0.35 * WIDE * (columns + 1), 0.5 + 1.7 * rows)
+        figure = canvas(WIDE if columns > 1 else WIDE * 0.6, 0.5 + 1.7 * rows)
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, panel in zip(grid.flat, panels, strict=False):
             _panel(axes, panel)

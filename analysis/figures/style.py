@@ -137,6 +137,7 @@ def wrap(text: str, width: int = 30, lines: int = 3) -> str:
 
 def svg(drawn: Drawn) -> str:
     """The figure as SVG text without comments, the same bytes for the same figure."""
+    settle(drawn.figure)
     with _quietly(), mpl.rc_context({"svg.hashsalt": drawn.key, "svg.fonttype": "path"}):
         buffer = io.StringIO()
         drawn.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -146,11 +147,20 @@ def svg(drawn: Drawn) -> str:
 def save(drawn: Drawn, folder: Path) -> str:
     """Write ``KEY.png`` and ``KEY.svg`` into a folder; returns the SVG text."""
     folder.mkdir(parents=True, exist_ok=True)
+    settle(drawn.figure)
     with _quietly():
         drawn.figure.savefig(folder / f"{drawn.key}.png", dpi=DPI, format="png")
     text = svg(drawn)
     (folder / f"{drawn.key}.svg").write_text(text, encoding="utf-8")
     return text
+
+
+def settle(figure: Figure) -> None:
+    """Lay a figure out once and for all: every file of it looks the same, and none pays for it again."""
+    if figure.get_layout_engine() is not None:
+        with _quietly():
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 @contextmanager

@@ -43,6 +43,7 @@ class Plan:
     arm_noise: float = 0.006
     seed_noise: float = 0.006
     search: int = 12
+    curvature: float = 0.02
     ablation: dict[str, float] = field(default_factory=lambda: {USEFUL: -0.06, USELESS: 0.0})
     control: dict[str, float] = field(default_factory=lambda: {"Real features twice (no generation)": -0.002})
     sensitivity: dict[str, dict[float, float]] = field(
@@ -107,7 +108,7 @@ def _search_part(plan: Plan, rng: np.random.Generator, tables: _Tables, levels: 
         stopped = 1 <= index <= plan.stopped
         failed = plan.stopped < index <= plan.stopped + plan.failed
         flagged = plan.stopped + plan.failed < index <= plan.stopped + plan.failed + plan.flagged
-        effect = -0.02 * np.log10(alpha) ** 2 - (0.08 if stopped else 0)
+        effect = -plan.curvature * np.log10(alpha) ** 2 - (0.08 if stopped else 0)
         _arm(
             plan,
             rng,

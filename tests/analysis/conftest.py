@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import fake_run
+import pytest
+from hypothesis import settings
+
+from analysis.figures import style
+from analysis.findings import Findings
+from analysis.run import Run, load
+
+# Nothing here is a statement about speed, and the machine may be busy.
+settings.register_profile("analysis", deadline=None)
+settings.load_profile("analysis")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coarse_pictures() -> Iterator[None]:
+    """Pictures of a few dots an inch: what they show is tested on the numbers and the SVG."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "DPI", 40)
+        yield
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with every part there is; not to be changed."""
+    return fake_run.write(tmp_path_factory.mktemp("runs") / "planted")
+
+
+@pytest.fixture(scope="session")
+def run(folder: Path) -> Run:
+    return load(folder)
+
+
+@pytest.fixture
+def found(run: Run) -> Findings:
+    return Findings(run)
+
+
+@pytest.fixture(scope="session")
+def bare_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An unfinished run of a search alone, without any optional table."""
+    plan = fake_run.Plan(
+        name="bare",
+        folds=2,
+        seeds=(0,),
+        search=2,
+        ablation={},
+        control={},
+        sensitivity={},
+        stopped=0,
+        failed=0,
+        flagged=0,
+        diagnostics=False,
+        embeddings=False,
+        finished=False,
+    )
+    return fake_run.write(tmp_path_factory.mktemp("runs") / "bare", plan)

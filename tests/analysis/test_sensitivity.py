@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import fake_run
+import numpy as np
+import pytest
+
+from analysis import sensitivity
+from analysis.findings import Findings
+from analysis.run import load
+
+
+@pytest.fixture(scope="module")
+def curves(run):
+    return {curve.parameter: curve for curve in sensitivity.curves(run)}
+
+
+def test_the_references_own_value_is_a_point(run, curves):
+    reference = Findings(run).reference
+    for path, curve in curves.items():
+        (own,) = [point for point in curve.points if point.is_reference]
+        assert own.value == run.arm(reference)["config"][path]
+        assert own.change == 0
+        assert own.test == pytest.approx(Findings(run).number(reference, "uar"))
+
+
+def test_points_are_in_order_and_changes_are_paired(run, curves):
+    found = Findings(run)
+    alpha = curves["align.alpha"]
+    assert alpha.log
+    assert [point.value for point in alpha.points if not point.is_reference] == [0.0, 0.1, 0.3, 3.0, 10.0]
+    positions = [point.position for point in alpha.points]
+    assert positions == sorted(positions)
+    assert [p for v, p in zip(alpha.points, positions, strict=True) if v.value == 10.0] == [1.0]
+    reference = found.number(found.reference, "uar")
+    for point in alpha.points:
+        assert point.change == pytest.approx(point.test - reference, abs=1e-12)
+        assert np.mean(point.fold_changes) == pytest.approx(point.change, abs=1e-12)
+
+
+def test_planted_harm_is_seen_and_the_robust_range_leaves_it_out(curves):
+    alpha, depth = curves["align.alpha"], curves["generate.depth"]
+    assert {p.value: p.verdict for p in alpha.points}[0.0] == "hurts"
+    assert alpha.robust == (0.3, 3.0)
+    assert not depth.log
+    assert {p.value: p.verdict for p in depth.points}[3] == "hurts"
+    assert depth.robust == (1, 2)
+
+
+def test_a_point_that_was_an_ablation_row_is_not_lost(run):
+    """Equal configs are run once: where an ablation row is the grid point, the curve takes it from there."""
+    arm = run.trials[(run.trials["parameter"] == "align.alpha") & (run.trials["value"] == "0.0")].iloc[0]
+    mine = run.trials["arm"] == arm["arm"]
+    trials = run.trials.assign(
+        kind=run.trials["kind"].mask(mine, "ablation"),
+        parameter=run.trials["parameter"].mask(mine, ""),
+        value=run.trials["value"].mask(mine, ""),
+    )
+    (alpha,) = [c for c in sensitivity.curves(replace(run, trials=trials)) if c.parameter == "align.alpha"]
+    assert alpha.points[0].value == 0.0
+    assert alpha.points[0].change == pytest.approx(-0.05, abs=0.02)
+
+
+def test_a_stopped_point_has_no_test_number(run):
+    mine = (run.trials["parameter"] == "align.alpha") & (run.trials["value"] == "10.0")
+    stopped = replace(run, trials=run.trials.assign(status=run.trials["status"].mask(mine, "stopped")))
+    (alpha,) = [c for c in sensitivity.curves(stopped) if c.parameter == "align.alpha"]
+    assert math.isnan(alpha.points[-1].test)
+    assert alpha.points[-1].status == "stopped"
+    assert alpha.robust == (0.3, 3.0)
+
+
+def test_named_choices_have_places_but_no_range(run):
+    mine = run.trials["parameter"] == "generate.depth"
+    values = run.trials["value"].mask(mine, '"saturating"')
+    configs = [{**c, "generate.depth": "non-saturating"} for c in run.trials["config"]]
+    trials = run.trials.assign(value=values, config=configs)[~mine | ~run.trials["value"].eq("3")]
+    changed = replace(run, trials=trials)
+    (choice,) = [c for c in sensitivity.curves(changed) if c.parameter == "generate.depth"]
+    assert choice.robust is None
+    assert {point.value for point in choice.points} == {"saturating", "non-saturating"}
+    assert sorted(point.position for point in choice.points) == [0.0, 1.0]
+    assert json.dumps([point.value for point in choice.points])
+
+
+def test_no_sensitivity_no_curves(bare_folder):
+    assert sensitivity.curves(load(bare_folder)) == []
+
+
+def test_spread_is_that_of_the_tested_means(curves):
+    alpha = curves["align.alpha"]
+    tested = [point.test for point in alpha.points]
+    assert sensitivity.spread(alpha) == pytest.approx(max(tested) - min(tested))
+    alone = alpha._replace(points=tuple(p for p in alpha.points if p.is_reference))
+    assert math.isnan(sensitivity.spread(alone))
+
+
+def test_a_single_seed_and_fold_still_give_a_curve(tmp_path):
+    plan = fake_run.Plan(folds=1, seeds=(0,), search=2, stopped=0, failed=0, flagged=0)
+    for curve in sensitivity.curves(load(fake_run.write(tmp_path / "run", plan))):
+        assert all(not math.isnan(point.change) for point in curve.points)
+        assert {point.verdict for point in curve.points} == {"too few folds to tell", "the reference"}
