@@ -67,7 +67,7 @@ class Effects:
     tone_dims: int = 1
     separation: float = 2.5
     shared_gain: float = 0.4
-    habit_dims: int = 6
+    habit_dims: int = 20
     habit: float = 1.5
     habit_noise: float = 0.5
     content_dims: int = 3
@@ -129,9 +129,9 @@ class _Utterances:
 def make(
     seed: int = 0,
     *,
-    speakers: int = 8,
-    sessions: int = 4,
-    dialogues: int = 20,
+    speakers: int = 12,
+    sessions: int = 6,
+    dialogues: int = 24,
     turns: int = 32,
     skew: Mapping[str, float] = SKEW,
     modalities: Sequence[str] = ("audio", "text"),

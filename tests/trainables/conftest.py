@@ -8,10 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from trainables.corpus import Corpus
 from trainables.protocols import Fold
 from trainables.task import Task
+
+torch.set_num_threads(1)  # networks this small only wait for more
 
 CLASSES = ("angry", "neutral", "sad")
 

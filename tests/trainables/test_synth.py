@@ -45,14 +45,14 @@ def test_the_built_in_corpus_is_the_written_one(tmp_path: Path, builtin: Corpus)
 def test_it_has_what_real_corpora_have(builtin: Corpus) -> None:
     table = builtin.utterances
     assert builtin.warnings == ()
-    assert (len(table), table["speaker"].nunique(), table["session"].nunique()) == (640, 8, 4)
+    assert (len(table), table["speaker"].nunique(), table["session"].nunique()) == (768, 12, 6)
     assert (table.groupby("session")["speaker"].nunique() == 2).all()
     assert (table.groupby("dialogue")["session"].nunique() == 1).all()
     assert (table.groupby("dialogue")["turn"].apply(lambda turn: sorted(turn) == list(range(32)))).all()
-    assert (builtin.labels < 0).sum() == 64
-    assert {name: int((~there).sum()) for name, there in builtin.present.items()} == {"audio": 13, "text": 19}
+    assert (builtin.labels < 0).sum() == 77
+    assert {name: int((~there).sum()) for name, there in builtin.present.items()} == {"audio": 15, "text": 23}
     assert (builtin.present["audio"] | builtin.present["text"]).all()
-    shares = np.bincount(builtin.labels[builtin.labels >= 0]) / 576
+    shares = np.bincount(builtin.labels[builtin.labels >= 0]) / 691
     np.testing.assert_allclose(shares, list(synth.SKEW.values()), atol=0.05)
 
 
@@ -60,7 +60,7 @@ def test_it_has_what_real_corpora_have(builtin: Corpus) -> None:
     "wrong",
     [
         {"speakers": 7},
-        {"dialogues": 21},
+        {"dialogues": 25},
         {"turns": 0},
         {"skew": {"angry": 0.5, "sad": 0.6}},
         {"skew": {"angry": 1.0}},
