@@ -142,9 +142,10 @@ def read_until(stream, word: str) -> str:
 
 
 def test_a_second_process_is_refused_while_the_first_runs(tmp_path):
-    first = drive(tmp_path)
-    wait_for(first, tmp_path, 2)
-    second = drive(tmp_path)
+    endless = {"config": {"learn.pause": 1000.0}, "search": None}
+    first = drive(tmp_path, **endless)
+    wait_for(first, tmp_path, 1)
+    second = drive(tmp_path, **endless)
     _, err = second.communicate(timeout=PATIENCE)
     assert second.returncode != 0
     assert f"another process (process {first.pid} on" in err
