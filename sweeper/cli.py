@@ -100,20 +100,21 @@ Report = Annotated[bool, typer.Option("--report/--no-report", help="Write the re
 @app.command()
 @_answering
 def plan(study: StudyFile, settings: Settings = None) -> None:
-    """Print what a study will run, without running it.
+    """Print what a study will run and how long it may take, without running it.
 
     Example: `sweeper plan studies/quickstart.yaml --set search.trials=50`
     """
     from sweeper import plan as plans
-    from sweeper import render
+    from sweeper import render, speed
     from sweeper.study import load
     from trainables import corpus as corpora
 
     asked = load(study, settings or ())
     corpus = corpora.load(asked.corpus, features=asked.features, modalities=asked.modalities)
     made = plans.make(asked, corpus)
-    speed = plans.measured_seconds_per_epoch(asked, made.rows, corpus.fingerprint)
-    Console().print(render.plan(made, made.seconds(speed)))
+    recorded = speed.recorded(asked, made.rows, corpus.fingerprint)
+    seconds = made.seconds(recorded or speed.timed(made, corpus), plans.concurrent(asked))
+    Console().print(render.plan(made, seconds, timed=recorded is None))
 
 
 @app.command()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -102,37 +101,11 @@ def make(study: Study, corpus: Corpus) -> Plan:
     return Plan(study, corpus.name, folds, groups, space, notes)
 
 
-def measured_seconds_per_epoch(study: Study, rows: int, fingerprint: str) -> float | None:
-    """Seconds per epoch of earlier runs in the same storage, on the same corpus with the same method.
-
-    Args:
-        study: The study being planned.
-        rows: Its folds times seeds; an earlier run with other rows is scaled.
-        fingerprint: The corpus's.
-
-    Returns:
-        The mean of the most recent such run, or None if there is none that can be read.
-    """
-    runs = [path.parent for path in Path(study.storage).glob("*/provenance.json")]
-    for run in sorted(runs, key=lambda each: (each / "provenance.json").stat().st_mtime, reverse=True):
-        try:
-            about = json.loads((run / "provenance.json").read_text(encoding="utf-8"))
-            same = (about["corpus"]["fingerprint"], about["method"]["name"]) == (fingerprint, study.method)
-            speed = _speed(run) * rows / len(about["rows"]) if same else 0.0
-        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
-            continue
-        if speed > 0:
-            return speed
-    return None
-
-
-def _speed(run: Path) -> float:
-    """Seconds per trained epoch over the finished arms of a run; 0 when none trained."""
-    import pandas as pd
-
-    trials = pd.read_parquet(run / "trials.parquet", columns=["seconds", "epochs_trained"])
-    trained = trials["epochs_trained"].sum()
-    return float(trials["seconds"].sum() / trained) if trained else 0.0
+def concurrent(study: Study) -> int:
+    """How many arms will run at a time on this machine's cores."""
+    fit = max(1, int((os.cpu_count() or 1) / study.resources.cpus_per_trial))
+    asked = study.resources.concurrent
+    return fit if asked == "auto" else min(asked, fit)
 
 
 def _groups(study: Study, spaces: Spaces, space: Space, method: Method) -> tuple[Group, ...]:
@@ -190,4 +163,4 @@ def _epochs(method: Method, configs: list[Any]) -> dict[str, int]:
     return counts
 
 
-__all__ = ["Group", "Plan", "make", "measured_seconds_per_epoch"]
+__all__ = ["Group", "Plan", "concurrent", "make"]

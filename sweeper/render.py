@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from trainables.corpus_check import CorpusSummary
 
 
-def plan(plan: Plan, seconds: float | None) -> RenderableType:
+def plan(plan: Plan, seconds: float | None, *, timed: bool = False) -> RenderableType:
     """What a study will run.
 
     Args:
         plan: The counts.
         seconds: The longest it should take, or None when the speed is not known.
+        timed: Whether the speed was timed just now, and is not that of an earlier run.
     """
     study = plan.study
     head = Text.assemble((study.name, "bold"), f": {study.method} on {plan.corpus}, ", _protocol(plan))
@@ -34,7 +35,8 @@ def plan(plan: Plan, seconds: float | None) -> RenderableType:
     total = f"at most {plan.arms} arms x {each} = {plan.arms * plan.rows} trainings, {plan.epochs} epochs of "
     total += f"{plan.rows} rows; early stopping and shared stages save some"
     notes = [Text(f"note: {note}", style="yellow") for note in plan.notes]
-    return Group(head, "", table, "", Text(total), Text(_estimate(seconds)), *notes, Text(f"run: {study.run_folder}"))
+    time, place = Text(_estimate(seconds, timed)), Text(f"run: {study.run_folder}")
+    return Group(head, "", table, "", Text(total), time, *notes, place)
 
 
 def method_list(methods: Mapping[str, tuple[str, str]]) -> RenderableType:
@@ -122,10 +124,11 @@ def _protocol(plan: Plan) -> str:
     return f"{modalities}, {plan.study.protocol.kind}, {len(plan.folds)} folds, seeds {list(plan.study.seeds)}"
 
 
-def _estimate(seconds: float | None) -> str:
+def _estimate(seconds: float | None, timed: bool) -> str:
     if seconds is None:
         return "time: not known yet; no earlier run on this corpus tells the speed"
-    return f"time: at most about {duration(seconds)} at the speed of an earlier run, one arm at a time"
+    speed = "of one epoch of each stage, timed just now" if timed else "of an earlier run"
+    return f"time: at most about {duration(seconds)} on this machine, at the speed {speed}"
 
 
 def _fields(fields: Mapping[str, tuple[Any, str]]) -> Table:

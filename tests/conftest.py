@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,3 +30,29 @@ def shared_data() -> Callable[[str], Path]:
         return base / name
 
     return find
+
+
+@pytest.fixture(scope="session")
+def sweeper() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in a process of its own: ``sweeper(folder, "run", "study.yaml")``."""
+
+    def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+        command = [sys.executable, "-m", "sweeper", *arguments]
+        return subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def quickstart(
+    sweeper: Callable[..., subprocess.CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with the studies in it, as a fresh clone has them, where the README's first command was run."""
+    folder = tmp_path_factory.mktemp("clone")
+    shutil.copytree(_ROOT / "studies", folder / "studies")
+    result = sweeper(folder, "run", "studies/quickstart.yaml")
+    assert result.returncode == 0, result.stderr
+    return folder

@@ -7,7 +7,7 @@ import made_run
 import pytest
 from rich.console import Console
 
-from sweeper import plan, render
+from sweeper import plan, render, speed
 from sweeper.study import Study
 from trainables import corpus as corpora
 from trainables.errors import InputError
@@ -88,19 +88,19 @@ def test_the_estimate_is_epochs_times_speed_over_arms_at_a_time(corpus):
 
 def test_the_speed_comes_from_the_latest_run_on_the_same_corpus(tmp_path):
     study = _study(storage=str(tmp_path))
-    assert plan.measured_seconds_per_epoch(study, 4, "f00d") is None
+    assert speed.recorded(study, 4, "f00d") is None
     old, new = (made_run.make(tmp_path / name) for name in ("old", "new"))
     rows = [{**made_run._trial(arm, None), "seconds": 99.0} for arm in made_run.ARMS]
     made_run._write(old, "trials", rows)
     os.utime(old / "provenance.json", (1, 1))
     # 10 s for 20 epochs of 4 rows.
-    assert plan.measured_seconds_per_epoch(study, 4, "f00d") == pytest.approx(0.5)
-    assert plan.measured_seconds_per_epoch(study, 12, "f00d") == pytest.approx(1.5)
-    assert plan.measured_seconds_per_epoch(study, 4, "beef") is None
+    assert speed.recorded(study, 4, "f00d") == pytest.approx(0.5)
+    assert speed.recorded(study, 12, "f00d") == pytest.approx(1.5)
+    assert speed.recorded(study, 4, "beef") is None
     (new / "trials.parquet").write_bytes(b"cut off")
-    assert plan.measured_seconds_per_epoch(study, 4, "f00d") == pytest.approx(99 / 20)
+    assert speed.recorded(study, 4, "f00d") == pytest.approx(99 / 20)
     (old / "provenance.json").write_text(json.dumps({"corpus": {}}))
-    assert plan.measured_seconds_per_epoch(study, 4, "f00d") is None
+    assert speed.recorded(study, 4, "f00d") is None
 
 
 def test_a_protocol_the_corpus_does_not_allow_is_refused(corpus):
@@ -130,3 +130,22 @@ def test_the_print_says_counts_time_and_place(corpus):
 )
 def test_durations_are_said_as_people_do(seconds, said):
     assert render.duration(seconds) == said
+
+
+def test_a_speed_is_timed_where_no_run_tells_it(corpus):
+    made = plan.make(_study(seeds=[0]), corpus)
+    assert 0 < speed.timed(made, corpus) < 60
+    assert "timed just now" in _printed_timed(made)
+
+
+def _printed_timed(made):
+    out = io.StringIO()
+    Console(width=200, file=out).print(render.plan(made, 5.0, timed=True))
+    return out.getvalue()
+
+
+def test_arms_at_a_time_are_those_the_cores_hold():
+    cores = os.cpu_count() or 1
+    assert plan.concurrent(_study()) == cores
+    assert plan.concurrent(_study(resources={"concurrent": 1})) == 1
+    assert plan.concurrent(_study(resources={"cpus_per_trial": 2 * cores})) == 1
