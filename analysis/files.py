@@ -11,7 +11,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}", "±": r"$\pm$", "−": "$-$", "—": "--", "–": "--", "†": r"$\dagger$", "×": r"$\times$",
+    '"': r"\char34{}", "±": r"$\pm$", "−": "$-$", "—": "--", "–": "--", "†": r"$\dagger$", "×": r"$\times$",
     "\n": " ", "\r": " ", "\t": " ", "*": r"\textasteriskcentered{}", "-": "-{}",
 }  # fmt: skip
 # A hyphen is touched only before another one, where TeX would join them into a dash.

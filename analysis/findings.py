@@ -50,11 +50,9 @@ class Findings:
         return str(self.run.arm(arm)["name"]) if arm else ""
 
     @cached_property
-    def shown(self) -> list[str]:
-        """Arms whose test numbers may be shown: chosen on dev or fixed beforehand, never picked by test."""
-        done = self.run.trials[self.run.trials["status"] == "done"]
-        fixed = done["arm"][done["kind"].isin(["ablation", "sensitivity"])]
-        return list(dict.fromkeys(arm for arm in (self.best, self.paper, self.reference, *fixed) if arm))
+    def conditions(self) -> list[str]:
+        """The test conditions of the arms' last stages, sorted."""
+        return sorted(map(str, aggregate.final_rows(self.run)["condition"].unique()))
 
     @cached_property
     def top(self) -> pd.DataFrame:

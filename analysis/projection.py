@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from analysis.run import Run
 
@@ -73,4 +74,7 @@ def _draw(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 def _plane(vectors: np.ndarray, seed: int) -> np.ndarray:
     """t-SNE with perplexity 30, or a third of the vectors where there are few."""
     perplexity = min(30.0, (len(vectors) - 1) / 3)
-    return TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
+    projector = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=seed)
+    # One thread adds up in one order: the same figure each time, and no fight over a busy machine's cores.
+    with threadpool_limits(limits=1):
+        return projector.fit_transform(vectors)

@@ -26,7 +26,7 @@ def protocol_lines(found: Findings) -> list[Line]:
         ("Corpus", f"{corpus.get('name', '')}: {labeled} of {corpus.get('utterances', 0):,}"),
         ("Classes", counts or ", ".join(found.run.classes)),
         ("Features", ", ".join(f"{modality}: {column}" for modality, column in (corpus.get("columns") or {}).items())),
-        ("Conditions", ", ".join(sorted(set(found.run.folds["condition"].astype(str))))),
+        ("Conditions", ", ".join(found.conditions)),
         ("Protocol", _kind(protocol)),
         ("Folds", f"{len(sizes)}; utterances in {parts}"),
         ("Seeds", ", ".join(map(str, sorted({seed for _, seed in found.run.rows})))),

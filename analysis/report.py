@@ -14,7 +14,7 @@ from analysis import files, search
 from analysis.cautions import cautions
 from analysis.errors import ReportError
 from analysis.figures import figures
-from analysis.figures.style import Drawn, save, themed
+from analysis.figures.style import WIDE, Drawn, save, themed
 from analysis.findings import Findings
 from analysis.protocol import protocol_lines, provenance_lines, selection_lines
 from analysis.run import load
@@ -37,12 +37,13 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
 
 
 class _Figure(NamedTuple):
-    """A figure on the page."""
+    """A figure on the page; its width is a share of the widest."""
 
     key: str
     title: str
     caption: str
     svg: Markup
+    width: float
 
 
 class _Section(NamedTuple):
@@ -141,7 +142,7 @@ def _page(found: Findings, slug: str, folder: Path, *, alone: bool) -> dict[str,
 def _figure(one: Drawn, slug: str, folder: Path) -> _Figure:
     text = themed(save(one, folder), f"{slug}-{one.key}")
     # Drawn by us from paths and numbers alone, comments removed: the one markup that is not escaped.
-    return _Figure(one.key, one.title, one.caption, Markup(text))
+    return _Figure(one.key, one.title, one.caption, Markup(text), one.figure.get_figwidth() / WIDE)
 
 
 def _sections(drawn: dict[str, _Figure], made: dict[str, Table]) -> Any:

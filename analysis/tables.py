@@ -159,10 +159,9 @@ def _ablation_row(found: Findings, one: Any) -> dict[str, Any]:
 def published(found: Findings, values: Any) -> dict[str, Any]:
     """The published UAR on this run's corpus and condition, if any of `values` is one."""
     corpus = _plain(found.run.provenance["corpus"].get("name", ""))
-    conditions = set(aggregate.final_rows(found.run)["condition"].astype(str))
     for value in values or ():
         fits = _plain(value["corpus"]) == corpus and value["metric"] == "uar"
-        if fits and value.get("condition", "audio") in conditions:
+        if fits and value.get("condition", "audio") in found.conditions:
             std = value.get("std")
             return {
                 "published_uar": float(value["mean"]),

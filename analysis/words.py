@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from analysis.compare import HELPS, HURTS
 from analysis.findings import Findings
 from analysis.search import eligible
 
@@ -93,8 +94,22 @@ def headline(found: Findings) -> list[str]:
         f"It was chosen on dev (UAR {_with_spread(found, found.best, 'dev')} %) from {plural(chosen, 'arm')} "
         f"run to the end; {plural(folds, 'fold')} × {plural(seeds, 'seed')} each. Test took no part in the choice."
     )
-    sentences += _against_paper(found)
-    return sentences
+    return [*sentences, *_against_paper(found), *_ablation(found)]
+
+
+def _ablation(found: Findings) -> list[str]:
+    """How many ablation rows lose, gain or show nothing, and which."""
+    compared = [one for one in found.ablation if one.estimate]
+    if not compared:
+        return []
+    parts = []
+    for verdict, verb in ((HELPS, "lose"), (HURTS, "gain")):
+        names = [one.name for one in compared if one.verdict == verdict]
+        if names:
+            parts.append(f"{len(names)} {verb} UAR beyond chance ({'; '.join(names)})")
+    silent = sum(one.verdict not in (HELPS, HURTS) for one in compared)
+    parts += [f"{silent} cannot be told from no change"] if silent else []
+    return [f"Of {plural(len(compared), 'ablation row')} compared, {', '.join(parts)}."]
 
 
 def _with_spread(found: Findings, arm: str, split: str) -> str:

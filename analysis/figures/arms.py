@@ -89,7 +89,7 @@ def best_arms(found: Findings) -> Drawn | None:
     if not lines:
         return None
     with look():
-        figure = canvas(WIDE, 0.9 + 0.3 * len(lines))
+        figure = canvas(WIDE, 0.9 + 0.33 * len(lines))
         axes = figure.add_subplot()
         for place, line in enumerate(lines):
             _arm_line(axes, place, line)
@@ -120,14 +120,14 @@ def _arm_line(axes: Axes, place: int, line: ArmDots) -> None:
     face = colour if line.chosen else SURFACE
     axes.scatter(100 * line.mean, place, s=34, facecolor=face, edgecolor=colour, linewidth=1.5, zorder=4)
     if not math.isnan(line.test):
-        axes.scatter(100 * line.test, place, s=34, marker="D", color=ORANGE, linewidths=0, zorder=5)
+        axes.scatter(100 * line.test, place + 0.24, s=24, marker="D", color=ORANGE, linewidths=0, zorder=5)
 
 
 def _legend_best(axes: Axes, lines: list[ArmDots]) -> None:
     axes.scatter([], [], s=34, facecolor=SURFACE, edgecolor=BLUE, linewidth=1.5, label="dev, mean ± spread over folds")
     axes.scatter([], [], s=7, color=BLUE, alpha=0.45, label="dev, one fold")
     if any(not math.isnan(line.test) for line in lines):
-        axes.scatter([], [], s=34, marker="D", color=ORANGE, linewidths=0, label="test, mean")
+        axes.scatter([], [], s=24, marker="D", color=ORANGE, linewidths=0, label="test, mean")
     axes.figure.legend(loc="outside upper left", ncols=3)
 
 

@@ -157,9 +157,15 @@ class Bar(NamedTuple):
     planned: int
 
 
+#: With more arms than this, the order in which they ended is only noise: they are sorted by epochs seen.
+MANY = 300
+
+
 def saved_numbers(run: Run) -> list[Bar]:
-    """All arms in the order in which they ended."""
+    """All arms in the order in which they ended; the longest first when there are more than `MANY`."""
     trials = run.trials.sort_values("finished_order", kind="stable")
+    if len(trials) > MANY:
+        trials = trials.sort_values(["epochs", "status"], ascending=[False, True], kind="stable")
     columns = zip(trials["name"], trials["status"], trials["epochs"], trials["epochs_planned"], strict=True)
     return [Bar(str(name), str(status), int(seen), int(planned)) for name, status, seen, planned in columns]
 
@@ -172,20 +178,16 @@ def saved(found: Findings) -> Drawn | None:
     bars, total = saved_numbers(found.run), found.saved
     if not total.stopped or total.planned == 0:
         return None
-    place = np.arange(1, len(bars) + 1)
+    statuses = np.array([bar.status for bar in bars])
     seen, planned = (np.array([getattr(bar, name) for bar in bars]) for name in ("seen", "planned"))
     with look():
         figure = canvas(WIDE, 2.3)
         axes = figure.add_subplot()
-        width = 0.8 if len(bars) <= 120 else 1.0
-        axes.bar(place, planned, width=width, color=GRID, linewidth=0, zorder=2, rasterized=len(bars) > 500)
-        statuses = np.array([bar.status for bar in bars])
+        _bars(axes, planned, GRID, 2)
         for status, colour in _STATUS.items():
-            mine = statuses == status
-            axes.bar(
-                place[mine], seen[mine], width=width, color=colour, linewidth=0, zorder=3, rasterized=len(bars) > 500
-            )
-        axes.set_xlabel("Arms, in the order in which they ended")
+            _bars(axes, np.where(statuses == status, seen, 0), colour, 3)
+        ordered = "by epochs seen" if len(bars) > MANY else "in the order in which they ended"
+        axes.set_xlabel(f"Arms, {ordered}")
         axes.set_ylabel("Classifying epochs")
         axes.set_xlim(0.4, len(bars) + 0.6)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -194,6 +196,16 @@ def saved(found: Findings) -> Drawn | None:
         handles.append(Patch(color=GRID, label="not trained"))
         figure.legend(handles=handles, loc="outside upper left", ncols=4)
     return Drawn("saved", "What stopping early saved", saved_words(total), figure)
+
+
+def _bars(axes: Axes, heights: np.ndarray, colour: str, order: int) -> None:
+    """Bars, as one outline where there are too many for gaps between them."""
+    if len(heights) <= 120:
+        axes.bar(np.arange(1, len(heights) + 1), heights, width=0.8, color=colour, linewidth=0, zorder=order)
+        return
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(heights)) + 1])
+    edges = np.append(starts, len(heights)) + 0.5
+    axes.stairs(heights[starts], edges, fill=True, color=colour, linewidth=0, zorder=order)
 
 
 def saved_words(total: Saved) -> str:

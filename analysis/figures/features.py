@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.figures.style import BLUE, COLOURS, MUTED, ORANGE, WIDE, Drawn, canvas, grid_on, look, shorten
+from analysis.figures.style import BLUE, FIXED, MUTED, ORANGE, WIDE, Drawn, canvas, grid_on, look, shorten
 from analysis.findings import Findings
 from analysis.projection import Projection
 
@@ -69,7 +69,7 @@ def tsne(found: Findings) -> Drawn | None:
             axes.set(xticks=[], yticks=[])
             axes.grid(False)
             axes.spines[:].set_visible(True)
-        handles = [_dot(BLUE, "real"), _dot(ORANGE, "generated", "^")]
+        handles = [_dot(FIXED[0], "real"), _dot(ORANGE, "generated", "^")]
         figure.legend(handles=handles, loc="outside lower left", ncols=2, handletextpad=0.1)
         classes = [_dot(_colour(i), shorten(name, 16)) for i, name in enumerate(found.run.classes)]
         columns = len(classes) if len(classes) <= 5 else (len(classes) + 1) // 2
@@ -83,7 +83,7 @@ def tsne(found: Findings) -> Drawn | None:
 
 
 def _colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
+    return FIXED[index % len(FIXED)]
 
 
 def _dot(colour: str, label: str, marker: str = "o") -> Line2D:
@@ -91,7 +91,7 @@ def _dot(colour: str, label: str, marker: str = "o") -> Line2D:
 
 
 def _together(axes: Axes, one: Projection) -> None:
-    for kind, colour, marker in (("real", BLUE, "o"), ("generated", ORANGE, "^")):
+    for kind, colour, marker in (("real", FIXED[0], "o"), ("generated", ORANGE, "^")):
         points = one.points[one.kinds == kind]
         axes.scatter(
             points[:, 0], points[:, 1], s=7, color=colour, marker=marker, alpha=0.6, linewidths=0, rasterized=True

@@ -22,6 +22,8 @@ from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, "#a08c00", "#7f7f80")
+#: The same for points that are drawn as pixels, which follow no theme: to be read on light and on dark.
+FIXED = ("#1f83c2", ORANGE, "#12a27b", PURPLE, RED, SKY, "#a08c00", "#7f7f80")
 INK, MUTED, GRID, SURFACE = "#1b1b1d", "#6b6b6e", "#d9d9dc", "#fefefd"
 _THEMED = {
     BLUE: "var(--blue)",
@@ -72,7 +74,6 @@ _RC: dict[str, Any] = {
     "text.parse_math": False,
     "axes.formatter.use_mathtext": False,
     "svg.fonttype": "path",
-    "figure.constrained_layout.use": True,
 }
 
 
@@ -101,7 +102,8 @@ def look() -> Iterator[None]:
 
 def canvas(width: float, height: float) -> Figure:
     """An empty figure that draws without a screen and that no global list keeps."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    # Letters are wider at few dots an inch: laid out as fine as it is saved, nothing is cut off.
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

@@ -94,8 +94,8 @@ def write(path: Path, plan: Plan | None = None) -> Path:
 
 def _config(alpha: float = 1.0, depth: int = 1, temperature: float = 0.1) -> dict:
     return {
-        "align": {"alpha": alpha, "temperature": temperature},
-        "generate": {"depth": depth},
+        "align": {"alpha": alpha, "beta": 1.0, "temperature": temperature},
+        "generate": {"depth": depth, "width": 256},
         "augment": {"source": "generated"},
     }
 

@@ -49,7 +49,7 @@ def test_formats(text, expected):
 
 
 def test_the_headline_names_the_arm_its_numbers_and_what_it_was_chosen_from(found):
-    first, second, third, fourth = words.headline(found)
+    first, second, third, fourth, fifth = words.headline(found)
     test, dev = (
         words.with_spread(found.number(found.best, "uar", s), found.number(found.best, "uar_fold_std", s))
         for s in ("test", "dev")
@@ -59,6 +59,8 @@ def test_the_headline_names_the_arm_its_numbers_and_what_it_was_chosen_from(foun
     assert "5 folds × 3 seeds" in second
     assert third.startswith("The paper's defaults reach")
     assert "95 % interval" in fourth
+    lost = f"2 lose UAR beyond chance ({fake_run.USEFUL}; Without what stops early)"
+    assert fifth == f"Of 4 ablation rows compared, {lost}, 2 cannot be told from no change."
 
 
 def test_the_headline_of_a_run_in_which_nothing_is_done(run):
