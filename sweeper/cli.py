@@ -181,9 +181,10 @@ def status(run: RunFolder) -> None:
 
     Example: `sweeper status runs/quickstart`
     """
-    from sweeper import render, results
+    from sweeper import lock, render, results
 
-    Console().print(render.status(results.read_status(run)))
+    found = results.read_status(run)
+    Console().print(render.status(str(run), found, alive=lock.is_held(run)), soft_wrap=True)
 
 
 @app.command()

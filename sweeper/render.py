@@ -97,9 +97,31 @@ def corpus(summary: CorpusSummary) -> RenderableType:
     return Group(*parts, *(Text(f"warning: {warning}", style="yellow") for warning in summary.warnings))
 
 
-def status(status: Mapping[str, Any]) -> RenderableType:
-    """The state of a run, as its own record tells it."""
-    return _pairs({str(key): _plain(value) for key, value in status.items() if value is not None})
+def status(run: str, status: Mapping[str, Any], *, alive: bool) -> RenderableType:
+    """The state of a run in words.
+
+    Args:
+        run: Its folder.
+        status: Its own record, see `results.read_status`.
+        alive: Whether a process is at work on it.
+    """
+    over = sum(status[name] for name in ("done", "stopped", "failed"))
+    counts = ", ".join(f"{status[name]} {name}" for name in ("running", "done", "stopped", "failed"))
+    lines = [f"{run}: {_state(status, alive)}", f"{over} of at most {status['planned']} arms are over ({counts})"]
+    if status.get("best"):
+        lines.append(f"best on dev so far: {status['best']}, UAR {status['best_score']:.3f}")
+    if alive and status.get("seconds_left") is not None:
+        rate = f" at {status['arms_per_minute']:.1f} arms a minute" if status.get("arms_per_minute") else ""
+        lines.append(f"about {duration(status['seconds_left'])} left{rate}")
+    if status["state"] != "finished" and not alive:
+        lines.append(f"`sweeper resume {run}` goes on; nothing finished is lost")
+    return Text("\n".join(lines))
+
+
+def _state(status: Mapping[str, Any], alive: bool) -> str:
+    if alive or status["state"] != "running":
+        return str(status["state"])
+    return f"its process is gone (last heard of at {status['updated_at']})"
 
 
 def evidence(content: Mapping[str, Any]) -> RenderableType:
@@ -182,9 +204,3 @@ def _pairs(pairs: Mapping[str, str]) -> Table:
     for key, value in pairs.items():
         table.add_row(key, Text(value))
     return table
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_plain(each)}" for key, each in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
