@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from analysis.tables import Table
+from analysis.tables import Column, Table
+
+#: Text longer than this, in letters, is set over several lines.
+LONG = 40
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -23,11 +26,19 @@ def latex_escape(text: str) -> str:
     return _SPECIAL.sub(lambda match: _LATEX[match.group()], text)
 
 
+def _align(column: Column, cells: list[str]) -> str:
+    """Numbers to the right; text to the left, over several lines where it is long."""
+    if column.numeric:
+        return "r"
+    return r"p{0.3\linewidth}" if max(map(len, cells), default=0) > LONG else "l"
+
+
 def latex(table: Table) -> str:
     """A booktabs table with caption and label; needs only the booktabs package."""
-    align = "".join("r" if column.numeric else "l" for column in table.columns)
+    rows = table.cells()
+    align = "".join(_align(column, [cells[i] for cells in rows]) for i, column in enumerate(table.columns))
     head = " & ".join(latex_escape(column.heading) for column in table.columns)
-    body = [" & ".join(map(latex_escape, cells)) + r" \\" for cells in table.cells()]
+    body = [" & ".join(map(latex_escape, cells)) + r" \\" for cells in rows]
     caption = f"{latex_escape(table.title)}. {latex_escape(table.note)}"
     return "\n".join(
         [

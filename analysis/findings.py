@@ -21,7 +21,7 @@ class Findings:
     Attributes:
         run: The run.
         best: Arm chosen on dev, or None.
-        paper: Arm of the paper's defaults, or None.
+        paper: Arm of the paper's defaults (with the study's fixed settings, if any), or None.
         reference: Arm that ablation and sensitivity were measured from, or None.
     """
 
@@ -48,6 +48,12 @@ class Findings:
     def name(self, arm: str | None) -> str:
         """An arm's name; empty for none."""
         return str(self.run.arm(arm)["name"]) if arm else ""
+
+    @property
+    def paper_label(self) -> str:
+        """What `paper` is: the paper's defaults, or the study's own settings where it fixed others."""
+        changed = self.paper is not None and bool(self.run.arm(self.paper)["changed"])
+        return "the study's own settings" if changed else "the paper's defaults"
 
     @cached_property
     def conditions(self) -> list[str]:

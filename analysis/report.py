@@ -186,7 +186,7 @@ def tiles(found: Findings) -> list[tuple[str, str, str]]:
             made.append((f"{split} UAR of the best arm", f"{with_spread(mean, std)} %", "mean ± spread over folds"))
     if found.paper and found.paper != found.best:
         mean, std = found.number(found.paper, "uar"), found.number(found.paper, "uar_fold_std")
-        made.append(("test UAR of the paper's defaults", f"{with_spread(mean, std)} %", "mean ± spread over folds"))
+        made.append((f"test UAR of {found.paper_label}", f"{with_spread(mean, std)} %", "mean ± spread over folds"))
     counts = run.trials["status"].value_counts()
     states = ", ".join(f"{counts[state]:,} {state}" for state in ("done", "stopped", "failed") if state in counts)
     made.append(("arms", f"{total.arms:,}", states))

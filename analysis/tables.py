@@ -52,31 +52,41 @@ def tables(found: Findings) -> list[Table]:
 
 
 def best_arms(found: Findings) -> Table | None:
-    """The best arms by dev score; test only for the arm chosen and the paper's defaults."""
+    """The best arms by dev score; test only where it may be seen."""
     if found.top.empty:
         return None
     arms = found.top.head(TOP)
     if found.paper and found.paper not in set(arms["arm"]):
         arms = pd.concat([arms, found.top[found.top["arm"] == found.paper]])
-    frame = pd.DataFrame([_arm_row(found, trial) for trial in arms.itertuples(index=False)])
-    columns = (
+    common = _common(list(arms["changed"]))
+    frame = pd.DataFrame([_arm_row(found, trial, common) for trial in arms.itertuples(index=False)])
+    columns = [
         Column("Arm", lambda r: r.name + (" (chosen)" if r.chosen else ""), numeric=False),
         Column("Dev UAR, %", lambda r: with_spread(r.dev_uar, r.dev_uar_fold_std)),
         Column("Test UAR, %", lambda r: with_spread(r.test_uar, r.test_uar_fold_std)),
         Column("pooled", lambda r: share(r.test_uar_pooled)),
         Column("Seeds ±", lambda r: share(r.dev_uar_seed_std)),
-        Column("Flags", lambda r: r.flags, numeric=False),
-        Column("Changed from the paper", lambda r: r.changed, numeric=False),
-    )
+        Column("Changed", lambda r: r.changed, numeric=False),
+    ]
+    if (frame["flags"] != "").any():
+        columns.insert(-1, Column("Flags", lambda r: r.flags, numeric=False))
     note = (
         "In the order of the dev score. UAR: mean over folds of the mean over seeds ± spread over folds; "
         "pooled: from the counts of all folds together; seeds ±: spread between seeds within a fold, on dev. "
-        "Test is shown only for the arm chosen on dev and for the paper's defaults."
+        f"Test is shown only for the arm chosen on dev and for {found.paper_label}. Changed: from the paper's defaults"
     )
-    return Table("best_arms", "Best arms", note, frame, columns)
+    note += f", beside what all of them have: {settings(common)}." if common else "."
+    return Table("best_arms", "Best arms", note, frame, tuple(columns))
 
 
-def _arm_row(found: Findings, trial: Any) -> dict[str, Any]:
+def _common(changes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Settings that several arms all have."""
+    if len(changes) < 2:
+        return {}
+    return {path: value for path, value in changes[0].items() if all(path in c and c[path] == value for c in changes)}
+
+
+def _arm_row(found: Findings, trial: Any, common: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "arm": trial.arm,
         "name": str(trial.name),
@@ -89,7 +99,12 @@ def _arm_row(found: Findings, trial: Any) -> dict[str, Any]:
         for column in ("uar", "uar_fold_std", "uar_seed_std", "uar_pooled", "war", "wf1", "macro_f1"):
             shown = split == "dev" or visible
             row[f"{split}_{column}"] = found.number(trial.arm, column, split) if shown else float("nan")
-    return row | {"flags": ", ".join(map(str, trial.flags)), "changed": settings(trial.changed)}
+    own = {path: value for path, value in trial.changed.items() if path not in common}
+    return row | {
+        "flags": ", ".join(map(str, trial.flags)),
+        "changed": settings(own),
+        "changed_in_all": settings(common),
+    }
 
 
 def ablation(found: Findings) -> Table | None:

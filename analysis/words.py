@@ -120,9 +120,11 @@ def _against_paper(found: Findings) -> list[str]:
     if found.paper is None:
         return []
     if found.paper == found.best:
-        return ["These are the paper's defaults: nothing that was searched scored higher on dev."]
+        alone = found.run.trials["kind"].ne("search").all()
+        return [] if alone else [f"These are {found.paper_label}: nothing that was searched scored higher on dev."]
     comparison = found.best_against_paper
-    sentence = f"The paper's defaults reach {_with_spread(found, found.paper, 'test')} % on test."
+    label = found.paper_label[0].upper() + found.paper_label[1:]
+    sentence = f"{label} reach {_with_spread(found, found.paper, 'test')} % on test."
     if comparison is None:
         return [sentence]
     gain = f"The best arm's difference from them is {change(comparison.difference)} points"

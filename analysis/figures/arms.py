@@ -100,7 +100,7 @@ def best_arms(found: Findings) -> Drawn | None:
         _legend_best(axes, lines)
     caption = (
         "Dev UAR of each arm: mean over folds (dot), spread over folds (bar), every fold (small dots). Orange: "
-        "test UAR, shown only for the arm chosen on dev and for the paper's defaults."
+        f"test UAR, shown only for the arm chosen on dev and for {found.paper_label}."
     )
     return Drawn("best_arms", "Best arms on dev", caption, figure)
 

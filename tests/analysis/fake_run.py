@@ -202,7 +202,7 @@ def _arm(
             "reason": REASONS.get(status, ""),
             "flags": flags or [],
             "config": json.dumps(config),
-            "changed": json.dumps({"align.alpha": config["align"]["alpha"]}),
+            "changed": json.dumps({} if kind == "reference" else {"align.alpha": config["align"]["alpha"]}),
             "score": None if status == "failed" else scored,
             "epochs": seen,
             "epochs_planned": planned,

@@ -54,6 +54,23 @@ def test_the_papers_defaults_are_listed_however_far_down(tmp_path):
     assert table.frame["kind"].iloc[-1] == "reference"
 
 
+def test_settings_that_all_arms_have_are_said_once(run):
+    changed = [{**c, "align.epochs": 5} for c in run.trials["changed"]]
+    found = Findings(replace(run, trials=run.trials.assign(changed=pd.Series(changed, index=run.trials.index))))
+    table = tables.best_arms(found)
+    assert table.note.endswith("beside what all of them have: align.epochs = 5.")
+    assert not table.frame["changed"].str.contains("align.epochs").any()
+    assert (table.frame["changed_in_all"] == "align.epochs = 5").all()
+    assert table.frame.set_index("kind").loc["reference", "changed"] == "nothing changed"
+    assert found.paper_label == "the study's own settings"
+    assert Findings(run).paper_label == "the paper's defaults"
+
+
+def test_long_text_is_set_over_lines(made):
+    assert r"\begin{tabular}{lrl}" not in files.latex(made["generation"])
+    assert r"{lrp{0.3\linewidth}}" in files.latex(made["generation"])
+
+
 def test_published_values_stand_beside_for_this_corpus_and_condition_only(run, made):
     ablation = made["ablation"]
     assert "Published UAR, %" in [column.heading for column in ablation.columns]
