@@ -13,11 +13,15 @@ from analysis.run import Run
 MEASURES = {
     "spread_ratio": (
         "Spread ratio",
-        "spread over noise at a fixed condition / within-class spread of real ones; 0 is collapse",
+        "spread around the class means, generated / real; 0 is collapse to one prototype a class",
+    ),
+    "noise_spread": (
+        "Noise spread",
+        "spread over the noise alone, at fixed label and text / spread of real ones around the class means",
     ),
     "norm_ratio": ("Norm ratio", "mean length of generated / of real features; far from 1 is a generator that blew up"),
     "mi_y": ("I(c; h), emotion", "lower bound in nats; at most log(number of classes)"),
-    "mi_t": ("I(c; h), text", "lower bound in nats; at most log(batch size)"),
+    "mi_t": ("I(c; h), text", "lower bound in nats; at most the log of the number of texts told apart"),
 }
 
 

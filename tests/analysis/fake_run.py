@@ -394,7 +394,13 @@ def _diagnostics(plan: Plan, rng: np.random.Generator, arm: str) -> list[dict]:
     for fold in range(plan.folds):
         for seed in plan.seeds:
             where = {"arm": arm, "fold": fold_name(fold), "seed": seed, "stage": "generate"}
-            for measure, value in (("mi_y", 1.1), ("mi_t", 2.3), ("spread_ratio", 0.4), ("norm_ratio", 0.9)):
+            for measure, value in (
+                ("mi_y", 1.1),
+                ("mi_t", 2.3),
+                ("spread_ratio", 0.4),
+                ("noise_spread", 0.3),
+                ("norm_ratio", 0.9),
+            ):
                 rows.append({**where, "measure": measure, "label": "", "value": value + rng.normal(0, 0.02)})
             for label in plan.classes:
                 for measure, value in (("recall_generated", 0.97), ("recall_real", 0.6)):
