@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -52,7 +53,8 @@ ARMS_PER_GPU = 4
 #: For this process while it runs a study. Tune's own loggers, checks and snapshots are replaced by our tables.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # An arm that asked for no GPU gets none to see.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     # The newer reporter greets on standard output at every verbosity.
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -307,7 +309,7 @@ class _Recorder(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """An arm's worker died or raised, and no retry is left."""
-        self._guard(lambda: self._over(_arm_of(trial), "failed", _why(trial)))
+        self._guard(lambda: self._give_up(_arm_of(trial), _error_of(trial)))
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune's loop went round once."""
@@ -321,6 +323,15 @@ class _Recorder(tune.Callback):
             self._over(arm, "failed", self._failures.pop(arm))
         else:
             self._over(arm, "done" if report is not None and report.done else "stopped", "")
+
+    def _give_up(self, arm: str, error: BaseException) -> None:
+        if isinstance(error, RayActorError) and "creation task" in str(error):
+            # Nothing of the arm was run yet, and no other arm would fare better.
+            raise InputError(
+                f"Ray's workers cannot start ({reason(error)}); is everything installed on all nodes? "
+                f"`sweeper resume {self._job.study.run_folder}` goes on once it is"
+            )
+        self._over(arm, "failed", _why(error))
 
     def _over(self, arm: str, status: Any, why: str) -> None:
         row = self._writer.finish(arm, status, why)
@@ -402,10 +413,28 @@ def _cluster(address: str | None) -> Iterator[None]:
 
 
 def _connect(address: str) -> None:
+    _knock(address)
+    with suppress(ImportError):
+        # `ray start` asks for the token as soon as there is one; a driver that connects would not show it.
+        from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError) as error:
-        raise InputError(f"--address {address}: no Ray cluster answers there ({reason(error)})") from None
+        remedy = "is its token in ~/.ray/auth_token?"
+        raise InputError(f"--address {address}: no Ray cluster lets us in ({reason(error)}); {remedy}") from None
+
+
+def _knock(address: str) -> None:
+    """Refuse an address where nobody listens: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise InputError(f"--address {address}: nobody answers there ({error}); is the cluster up?") from None
 
 
 def _private_token() -> None:
@@ -487,12 +516,16 @@ def _arm_of(trial: Any) -> str:
     return str(trial.config["arm"])
 
 
-def _why(trial: Any) -> str:
-    """Why Tune gave a trial up, in one line."""
+def _error_of(trial: Any) -> BaseException:
+    """What Tune gave a trial up for."""
     path = trial.pickled_error_file
-    if path is None or not Path(path).exists():
-        return reason(RuntimeError(Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""))
-    error = cloudpickle.loads(Path(path).read_bytes())
+    if path is not None and Path(path).exists():
+        return cloudpickle.loads(Path(path).read_bytes())
+    return RuntimeError(Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else "unknown error")
+
+
+def _why(error: BaseException) -> str:
+    """Why an arm's worker was given up, in one line."""
     if isinstance(error, RayActorError):
         lines = [line.strip() for line in str(error).splitlines() if "exit" in line.lower()]
         return f"the worker process died ({lines[-1] if lines else 'killed, or out of memory'})"

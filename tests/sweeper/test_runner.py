@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -192,6 +193,25 @@ def test_trouble_of_our_own_ends_the_run_instead_of_an_arm(tmp_path, monkeypatch
     assert (outcome.failed, outcome.done + outcome.stopped) == (0, 3)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(PATIENCE)
+@pytest.mark.usefixtures("cluster")
+def test_workers_that_cannot_start_are_no_arms_failure(tmp_path, monkeypatch):
+    """The method is installed here, and nowhere else."""
+    from tiny_method import config, method
+
+    study = tiny.study(tmp_path, search={"trials": 2}, ablation=None, sensitivity=None)
+    with monkeypatch.context() as patch:
+        for name, module in (("only_here", tiny), ("only_here.config", config), ("only_here.method", method)):
+            patch.setitem(sys.modules, name, module)
+        patch.setitem(runner.methods.METHODS, "tiny", "only_here")
+        with pytest.raises(InputError, match=r"workers cannot start \(.*No module named 'only_here'"):
+            run(study)
+    assert read_status(study.run_folder)["state"] == "failed"
+    outcome, _ = run(study)
+    assert (outcome.failed, outcome.done + outcome.stopped) == (0, 3)
+
+
 def test_another_study_does_not_fit_into_the_folder(tmp_path):
     study = tiny.study(tmp_path)
     started(study)
@@ -264,6 +284,16 @@ def test_arms_are_laid_out_by_what_the_cluster_has(tmp_path):
     for resources, cluster in (({"cpus_per_trial": 9}, {"CPU": 8.0}), ({"gpus_per_trial": 1}, {"CPU": 8.0})):
         with pytest.raises(InputError, match="resources: one arm asks for"):
             slots(resources, **cluster)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "no.such.host.invalid:6379"])
+def test_an_address_where_nobody_listens_is_refused(address):
+    with pytest.raises(InputError, match=f"--address {address}: nobody answers there"):
+        runner._knock(address)
+
+
+def test_addresses_without_a_port_are_left_to_ray():
+    runner._knock("auto")
 
 
 def test_the_token_is_for_its_owner_only(tmp_path, monkeypatch):
