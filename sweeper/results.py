@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -288,13 +289,28 @@ def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
 def read_status(run: str | Path) -> dict[str, Any]:
     """What ``status.json`` says of a run: its state, counts of arms, the best arm so far, rate and time left.
 
+    A run whose process was killed could not say so; where that can be seen, its state is ``killed``.
+
     Raises:
         InputError: If there is no run in that folder.
     """
     path = Path(run) / STATUS
     if not path.exists():
         raise InputError(f"{run}: holds no {STATUS}; expected the folder of a run, such as runs/quickstart")
-    return json.loads(path.read_text(encoding="utf-8"))
+    status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if status["state"] == "running" and status["host"] == socket.gethostname() and not _alive(status["pid"]):
+        return {**status, "state": "killed", "seconds_left": None}
+    return status
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_table(table: pa.Table, path: Path) -> None:

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import socket
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import ray
@@ -32,11 +28,13 @@ from rich.text import Text
 import search_spaces
 from search_spaces.change import paths
 from sweeper import folder as folders
-from sweeper import lock, plan, provenance
+from sweeper import lock, plan, process, provenance
 from sweeper.artifacts import Store, digest, keys
+from sweeper.layout import Slots, layout
 from sweeper.progress import Progress
 from sweeper.results import Writer
-from sweeper.searcher import StudySearcher, scheduler
+from sweeper.scheduler import scheduler
+from sweeper.searcher import StudySearcher
 from sweeper.study import Study
 from sweeper.tables import Frame
 from sweeper.worker import ArmTrainable, reason
@@ -48,8 +46,6 @@ from trainables.task import Task
 
 log = logging.getLogger(__name__)
 
-#: Arms that share a GPU unless the study says otherwise: small stacked models leave most of one idle.
-ARMS_PER_GPU = 4
 #: For this process while it runs a study. Tune's own loggers, checks and snapshots are replaced by our tables.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -90,21 +86,6 @@ class Outcome:
     best_score: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slots:
-    """How arms are laid out on a cluster.
-
-    Attributes:
-        concurrent: Arms at a time.
-        cpus: CPU cores of each.
-        gpus: GPUs of each, shares allowed.
-    """
-
-    concurrent: int
-    cpus: float
-    gpus: float
-
-
 def run(study: Study, *, address: str | None = None, console: Console | None = None) -> Outcome:
     """Run a study, or go on with it: what is finished in its run folder is not done again.
 
@@ -128,7 +109,7 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
         recorded = folders.enter(job.folder, job.study, job.describe())
         if folders.finished(job.folder, recorded):
             return job.outcome(already=True)
-        with _quiet(job.folder):
+        with process.quiet(job.folder):
             return job.run(recorded, address)
 
 
@@ -183,7 +164,7 @@ class _Job:
             with ExitStack() as stack:
                 stack.enter_context(_cluster(address))
                 # After Ray, which sets a handler of its own that ends the process.
-                stack.enter_context(_signals(stop, self.console))
+                stack.enter_context(process.signals(lambda: self._interrupt(stop)))
                 slots = layout(self.study, ray.cluster_resources())
                 self._announce(writer, slots)
                 stack.enter_context(progress)
@@ -193,6 +174,14 @@ class _Job:
             recorded["seconds"] += time.time() - begun
             self._close(writer, progress, recorded, "finished" if finished else _state(stop))
         return self.outcome(writer, interrupted=stop.interrupted)
+
+    def _interrupt(self, stop: _Stop) -> bool:
+        """Ask for the end; whether this is the first time."""
+        if stop.interrupted:
+            return False
+        stop.interrupted = True
+        self.console.print("stopping; once more to quit at once")
+        return True
 
     def _close(self, writer: Writer, progress: Progress, recorded: dict[str, Any], state: str) -> None:
         recorded["selection"] = provenance.selection(self.study, writer)
@@ -229,7 +218,7 @@ class _Job:
         )
         resources = {"CPU": slots.cpus} | ({"GPU": slots.gpus} if slots.gpus else {})
         with (
-            _environment({**_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent)}),
+            process.environment({**_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent)}),
             tempfile.TemporaryDirectory(prefix="sweeper-") as scratch,
         ):
             tune.run(
@@ -364,34 +353,6 @@ class _Recorder(tune.Callback):
             self._error = self._error or error
 
 
-def layout(study: Study, resources: Mapping[str, float]) -> Slots:
-    """How many arms run at a time, and what each gets.
-
-    An arm gets one CPU core unless the study says otherwise and, where the cluster has GPUs, a quarter of one.
-    As many arms run at a time as fit, or fewer if the study says so.
-
-    Args:
-        study: Its ``resources``.
-        resources: What the cluster has: ``CPU``, ``GPU``.
-
-    Raises:
-        InputError: If not even one arm fits.
-    """
-    asked = study.resources
-    cpus, has_cpus, has_gpus = asked.cpus_per_trial, resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-    gpus = (1 / ARMS_PER_GPU if has_gpus else 0.0) if asked.gpus_per_trial == "auto" else asked.gpus_per_trial
-    fit = int(has_cpus / cpus)
-    if gpus:
-        # A share of a GPU is never put together from two.
-        fit = min(fit, int(has_gpus) * int(1 / gpus) if gpus < 1 else int(has_gpus / gpus))
-    if fit < 1:
-        raise InputError(
-            f"resources: one arm asks for {cpus:g} CPUs and {gpus:g} GPUs, the cluster has {has_cpus:g} and "
-            f"{has_gpus:g}; lower cpus_per_trial or gpus_per_trial"
-        )
-    return Slots(concurrent=fit if asked.concurrent == "auto" else min(asked.concurrent, fit), cpus=cpus, gpus=gpus)
-
-
 @contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
     """A Ray cluster: the one there is, the one at an address, or a local one for the time of the block."""
@@ -399,10 +360,10 @@ def _cluster(address: str | None) -> Iterator[None]:
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS") or "local"
-    with _environment(_ENVIRONMENT), warnings.catch_warnings():
+    with process.environment(_ENVIRONMENT), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if address == "local":
-            _private_token()
+            process.private_token()
             ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         else:
             _connect(address)
@@ -413,7 +374,7 @@ def _cluster(address: str | None) -> Iterator[None]:
 
 
 def _connect(address: str) -> None:
-    _knock(address)
+    process.knock(address)
     with suppress(ImportError):
         # `ray start` asks for the token as soon as there is one; a driver that connects would not show it.
         from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
@@ -424,86 +385,6 @@ def _connect(address: str) -> None:
     except (ConnectionError, ValueError) as error:
         remedy = "is its token in ~/.ray/auth_token?"
         raise InputError(f"--address {address}: no Ray cluster lets us in ({reason(error)}); {remedy}") from None
-
-
-def _knock(address: str) -> None:
-    """Refuse an address where nobody listens: Ray itself would try for minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except OSError as error:
-        raise InputError(f"--address {address}: nobody answers there ({error}); is the cluster up?") from None
-
-
-def _private_token() -> None:
-    """See to it that only its owner can read the token that lets others into the cluster; Ray writes it 0644."""
-    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
-        return
-    path = Path.home() / ".ray" / "auth_token"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(os.urandom(16).hex())
-    elif path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
-        path.chmod(0o600)
-
-
-@contextmanager
-def _signals(stop: _Stop, console: Console) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the run in good order, the second at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stop.interrupted:
-            raise KeyboardInterrupt
-        stop.interrupted = True
-        console.print("stopping; once more to quit at once")
-
-    caught = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.getsignal(each) for each in (*caught, signal.SIGUSR1)}
-    for each in caught:
-        signal.signal(each, handle)
-    try:
-        yield
-    finally:
-        for each, old in before.items():
-            signal.signal(each, old)
-
-
-@contextmanager
-def _quiet(folder: Path) -> Iterator[None]:
-    """Send what Ray, Optuna and we log to the run's ``sweeper.log``."""
-    handler = logging.FileHandler(folder / "sweeper.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = [logging.getLogger(name) for name in ("ray", "optuna", "sweeper")]
-    before = [(each, each.handlers, each.propagate, each.level) for each in loggers]
-    for each in loggers:
-        each.handlers, each.propagate = [handler], False
-    logging.getLogger("sweeper").setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        for each, handlers, propagate, level in before:
-            each.handlers, each.propagate = handlers, propagate
-            each.setLevel(level)
-        handler.close()
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for the time of the block; those a user has set stay as they are."""
-    added = [name for name in values if name not in os.environ]
-    os.environ.update({name: values[name] for name in added})
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 def _state(stop: _Stop) -> str:

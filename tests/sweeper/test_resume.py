@@ -95,7 +95,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_tables(whole, tmp_path, han
     wait_for(process, tmp_path, handed_out)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=PATIENCE)
-    assert read_status(tmp_path / "runs" / "tiny")["state"] == "running", "it had no time to say anything"
+    assert read_status(tmp_path / "runs" / "tiny")["state"] == "killed"
     outcome, _ = finish(drive(tmp_path))
     assert not outcome["interrupted"]
     assert tables(tmp_path) == whole

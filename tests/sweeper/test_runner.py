@@ -16,7 +16,7 @@ import yaml
 from rich.console import Console
 
 from sweeper import folder as folders
-from sweeper import runner
+from sweeper import layout, process, runner
 from sweeper.lock import held
 from sweeper.results import read_status
 from trainables.errors import InputError
@@ -41,7 +41,7 @@ def cluster():
         patch.setenv(name, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        runner._private_token()
+        process.private_token()
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     yield
     ray.shutdown()
@@ -271,13 +271,13 @@ def test_two_processes_do_not_share_a_run(tmp_path):
 
 def test_arms_are_laid_out_by_what_the_cluster_has(tmp_path):
     def slots(resources, **cluster):
-        return runner.layout(tiny.study(tmp_path, resources=resources), cluster)
+        return layout.layout(tiny.study(tmp_path, resources=resources), cluster)
 
-    assert slots({}, CPU=8.0) == runner.Slots(concurrent=8, cpus=1.0, gpus=0.0)
+    assert slots({}, CPU=8.0) == layout.Slots(concurrent=8, cpus=1.0, gpus=0.0)
     assert slots({"concurrent": 3}, CPU=8.0).concurrent == 3
     assert slots({"concurrent": 30}, CPU=8.0).concurrent == 8
     assert slots({"cpus_per_trial": 3}, CPU=8.0).concurrent == 2
-    assert slots({}, CPU=64.0, GPU=2.0) == runner.Slots(concurrent=8, cpus=1.0, gpus=0.25)
+    assert slots({}, CPU=64.0, GPU=2.0) == layout.Slots(concurrent=8, cpus=1.0, gpus=0.25)
     assert slots({"gpus_per_trial": 0}, CPU=64.0, GPU=2.0).concurrent == 64
     assert slots({"gpus_per_trial": 2}, CPU=64.0, GPU=5.0).concurrent == 2
     assert slots({"gpus_per_trial": 0.6}, CPU=64.0, GPU=5.0).concurrent == 5
@@ -289,27 +289,27 @@ def test_arms_are_laid_out_by_what_the_cluster_has(tmp_path):
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "no.such.host.invalid:6379"])
 def test_an_address_where_nobody_listens_is_refused(address):
     with pytest.raises(InputError, match=f"--address {address}: nobody answers there"):
-        runner._knock(address)
+        process.knock(address)
 
 
 def test_addresses_without_a_port_are_left_to_ray():
-    runner._knock("auto")
+    process.knock("auto")
 
 
 def test_the_token_is_for_its_owner_only(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    runner._private_token()
+    process.private_token()
     path = tmp_path / ".ray" / "auth_token"
     token = path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     path.chmod(0o644)
-    runner._private_token()
+    process.private_token()
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_text() == token
 
 
 def test_the_environment_is_given_back(monkeypatch):
     monkeypatch.setenv("MINE", "kept")
-    with runner._environment({"MINE": "lost", "NEW": "1"}):
+    with process.environment({"MINE": "lost", "NEW": "1"}):
         assert (os.environ["MINE"], os.environ["NEW"]) == ("kept", "1")
     assert "NEW" not in os.environ

@@ -17,7 +17,8 @@ from search_spaces.change import paths
 from search_spaces.space import Choice, Float, Int
 from sweeper.execute import Report
 from sweeper.results import Writer
-from sweeper.searcher import StudyScheduler, StudySearcher, Suggester, scheduler
+from sweeper.scheduler import StudyScheduler, scheduler
+from sweeper.searcher import StudySearcher, Suggester
 from sweeper.study import Search
 from sweeper.tables import Frame
 from trainables.errors import InputError

@@ -1,0 +1,55 @@
+"""How many arms run at a time on what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sweeper.study import Study
+from trainables.errors import InputError
+
+#: Arms that share a GPU unless the study says otherwise: small stacked models leave most of one idle.
+ARMS_PER_GPU = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """How arms are laid out on a cluster.
+
+    Attributes:
+        concurrent: Arms at a time.
+        cpus: CPU cores of each.
+        gpus: GPUs of each, shares allowed.
+    """
+
+    concurrent: int
+    cpus: float
+    gpus: float
+
+
+def layout(study: Study, resources: Mapping[str, float]) -> Slots:
+    """How many arms run at a time, and what each gets.
+
+    An arm gets one CPU core unless the study says otherwise and, where the cluster has GPUs, a quarter of one.
+    As many arms run at a time as fit, or fewer if the study says so.
+
+    Args:
+        study: Its ``resources``.
+        resources: What the cluster has: ``CPU``, ``GPU``.
+
+    Raises:
+        InputError: If not even one arm fits.
+    """
+    asked = study.resources
+    cpus, has_cpus, has_gpus = asked.cpus_per_trial, resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+    gpus = (1 / ARMS_PER_GPU if has_gpus else 0.0) if asked.gpus_per_trial == "auto" else asked.gpus_per_trial
+    fit = int(has_cpus / cpus)
+    if gpus:
+        # A share of a GPU is never put together from two.
+        fit = min(fit, int(has_gpus) * int(1 / gpus) if gpus < 1 else int(has_gpus / gpus))
+    if fit < 1:
+        raise InputError(
+            f"resources: one arm asks for {cpus:g} CPUs and {gpus:g} GPUs, the cluster has {has_cpus:g} and "
+            f"{has_gpus:g}; lower cpus_per_trial or gpus_per_trial"
+        )
+    return Slots(concurrent=fit if asked.concurrent == "auto" else min(asked.concurrent, fit), cpus=cpus, gpus=gpus)
