@@ -37,7 +37,7 @@ configuration in the sweep, mean and standard deviation over {evidence["folds"]}
 {_rows(evidence)}
 
 Arm `{evidence["arm"]}` ({evidence["name"]}), chosen from {evidence["chosen_from"]} arms.
-Selection: {evidence["selection"]}.
+Selection: {evidence["selection"].rstrip(".")}.
 A dev number that was chosen as the highest of many is optimistic; the test number is not what was chosen on.
 Warnings of the sweep: {flags}. {_reference(evidence)}
 
