@@ -198,6 +198,24 @@ def test_conditions_are_averaged_and_the_first_of_equal_epochs_is_chosen(task):
     np.testing.assert_allclose(metrics.uar(chosen.confusions["test", "audio"]), [1.0, 0.4])
 
 
+def test_nothing_on_test_decides_anything(task):
+    def got(scramble):
+        epochs = [made(n, 3, [[n, 2]] * 8, [0.0] * 8) for n in (3, 5, 4)]
+        epochs = [replace(each, index=n) for n, each in enumerate(epochs, start=1)]
+        if scramble:
+            rng = np.random.default_rng(0)
+            test = {("test", "audio"): rng.integers(1, 9, (8, 2, 2))}
+            epochs = [replace(each, confusions={**each.confusions, **test}) for each in epochs]
+        return list(run_arm(one_stage(epochs), Config(), task))
+
+    plain, scrambled = got(False), got(True)
+    assert [each.dev_uar for each in scrambled] == [each.dev_uar for each in plain]
+    assert [each.score for each in scrambled] == [each.score for each in plain]
+    for left, right in zip(plain, scrambled, strict=True):
+        np.testing.assert_array_equal(left.chosen[0].epochs, right.chosen[0].epochs)
+    assert plain[-1].chosen[0].epochs.tolist() == [2] * 8
+
+
 def test_without_dev_there_is_no_score(task):
     epoch = made(1, 1, [[5, 5]] * 8, [0.0] * 8)
     none = {pair: counts * 0 if pair[0] == "dev" else counts for pair, counts in epoch.confusions.items()}
