@@ -105,7 +105,15 @@ def load(path: str | Path) -> Run:
     trials = _trials(path / "trials.parquet")
     folds, confusions = _folds(path / "folds.parquet", provenance)
     curves, curve_rows = _curves(path / "curves.parquet", len(provenance["rows"]))
-    _check_arms(path, trials, folds, curves)
+    finished = bool(provenance.get("finished_at")) and not (path / "journal.jsonl").exists()
+    if finished:
+        _check_arms(path, trials, folds, curves)
+    else:
+        # Trials are written last: a run that is cut off between tables has rows of arms it does not count yet.
+        kept = folds["arm"].isin(trials["arm"]).to_numpy(), curves["arm"].isin(trials["arm"]).to_numpy()
+        folds, confusions = folds[kept[0]].reset_index(drop=True), confusions[kept[0]]
+        curves, curve_rows = curves[kept[1]].reset_index(drop=True), curve_rows[kept[1]]
+    _check_once(path, trials)
     return Run(
         path=path,
         name=str(study.get("name", path.resolve().name)),
@@ -119,7 +127,7 @@ def load(path: str | Path) -> Run:
         diagnostics=_optional(path / "diagnostics.parquet", _DIAGNOSTICS),
         embeddings=_optional(path / "embeddings.parquet", _EMBEDDINGS),
         status=_read_json(path / "status.json", required=False),
-        finished=bool(provenance.get("finished_at")) and not (path / "journal.jsonl").exists(),
+        finished=finished,
     )
 
 
@@ -273,10 +281,13 @@ def _matrix(column: pa.ChunkedArray, width: int, dtype: type) -> np.ndarray | No
     return matrix
 
 
-def _check_arms(path: Path, trials: pd.DataFrame, folds: pd.DataFrame, curves: pd.DataFrame) -> None:
+def _check_once(path: Path, trials: pd.DataFrame) -> None:
     if trials["arm"].duplicated().any():
         twice = trials["arm"][trials["arm"].duplicated()].iloc[0]
         raise ReportError(f"{path / 'trials.parquet'}: the arm {twice} stands there twice")
+
+
+def _check_arms(path: Path, trials: pd.DataFrame, folds: pd.DataFrame, curves: pd.DataFrame) -> None:
     known = set(trials["arm"])
     for name, table in (("folds", folds), ("curves", curves)):
         foreign = sorted(set(table["arm"].unique()) - known)

@@ -143,3 +143,17 @@ def test_an_unknown_arm_is_named(run):
 
 def test_flat_joins_paths():
     assert flat({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": 1, "a.c.d": [2], "e": None}
+
+
+def test_rows_of_arms_that_an_unfinished_run_does_not_count_yet_are_left_out(copy):
+    whole = load(copy)
+    cut_off = whole.trials["arm"].iloc[-1]
+    _rewrite(copy / "trials.parquet", lambda table: table[table["arm"] != cut_off])
+    (copy / "journal.jsonl").write_text("")
+    found = load(copy)
+    assert not found.finished
+    assert cut_off not in set(found.folds["arm"]) | set(found.curves["arm"])
+    assert len(found.confusions) == len(found.folds)
+    assert len(found.curve_rows) == len(found.curves)
+    kept = whole.folds["arm"].ne(cut_off).to_numpy()
+    assert (found.confusions == whole.confusions[kept]).all()
