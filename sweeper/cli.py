@@ -232,9 +232,10 @@ def train(
 
     Example: `sweeper train best.yaml -o model --seeds 0,1,2`
     """
-    from sweeper import final
+    from sweeper import final, render
 
-    folder = final.train(best, out, corpus=corpus, seeds=_seeds(seeds), split=split)
+    with render.epochs(Console(stderr=True)) as watch:
+        folder = final.train(best, out, corpus=corpus, seeds=_seeds(seeds), split=split, watch=watch)
     Console().print(f"model: {folder}", soft_wrap=True)
 
 

@@ -7,12 +7,13 @@ average in the sweep (``evidence.epochs``), and its last one is kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import BaseModel
 
 from search_spaces.change import apply, flatten, paths
@@ -21,12 +22,14 @@ from sweeper.card import model_card
 from trainables import corpus as corpora
 from trainables import methods
 from trainables.corpus import Corpus
-from trainables.epoch import Tensors
+from trainables.epoch import Epoch, Tensors
 from trainables.errors import InputError
 from trainables.methods import Method
 from trainables.protocols import Fold
 from trainables.task import Task
 
+#: Called with every epoch.
+Watch = Callable[[Epoch], None]
 #: Raised when what a model folder holds changes.
 MODEL_FORMAT = 1
 _KEYS = ("method", "method_version", "config", "corpus", "seeds", "evidence")
@@ -39,6 +42,7 @@ def train(
     corpus: str | None = None,
     seeds: Sequence[int] | None = None,
     split: str | None = None,
+    watch: Watch = lambda epoch: None,
 ) -> Path:
     """Train an exported configuration and write the model folder.
 
@@ -48,6 +52,7 @@ def train(
         corpus: Train on this corpus instead of the sweep's.
         seeds: One model each, averaged in prediction; the sweep's seeds when left out.
         split: Train only on this split of a corpus that has its own.
+        watch: Told of every epoch, to show how far it is.
 
     Returns:
         The folder, with ``model.safetensors``, ``config.json`` and ``README.md``.
@@ -63,17 +68,19 @@ def train(
     method = methods.get(content["method"])
     config = _config(method, content)
     task = Task(data, (_everything(data, split),), tuple(seeds or content["seeds"]))
-    artifacts = fit(method, config, task)
+    artifacts = fit(method, config, task, watch)
     about = _about(content, config, data, task, split)
     _write(out, artifacts, about)
     return out
 
 
-def fit(method: Method, config: BaseModel, task: Task) -> dict[str, Tensors]:
+def fit(method: Method, config: BaseModel, task: Task, watch: Watch = lambda epoch: None) -> dict[str, Tensors]:
     """Run all active stages one after the other and keep what the last epoch of each hands on."""
+    torch.set_num_threads(1)  # as in the sweep: equal numbers, and networks this small only wait for more
     artifacts: dict[str, Tensors] = {}
     for stage in method.active(config):
         for epoch in stage.run(config, task, artifacts, None):
+            watch(epoch)
             if epoch.artifact is not None:
                 artifacts[stage.name] = epoch.artifact
     return artifacts

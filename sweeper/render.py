@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from search_spaces.space import Published, Spaces
     from sweeper.plan import Plan
     from trainables.corpus_check import CorpusSummary
+    from trainables.epoch import Epoch
 
 
 def plan(plan: Plan, seconds: float | None, *, timed: bool = False) -> RenderableType:
@@ -122,6 +125,26 @@ def _state(status: Mapping[str, Any], alive: bool) -> str:
     if alive or status["state"] != "running":
         return str(status["state"])
     return f"its process is gone (last heard of at {status['updated_at']})"
+
+
+@contextmanager
+def epochs(console: Console) -> Iterator[Callable[[Epoch], None]]:
+    """Show a bar a stage, with rate and time left, while the block runs; to be told of every epoch."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars = Progress(*columns, console=console)
+    known: dict[str, TaskID] = {}
+
+    def watch(epoch: Epoch) -> None:
+        bars.start()  # not before: what is refused prints its one line and nothing else
+        if epoch.stage not in known:
+            known[epoch.stage] = bars.add_task(epoch.stage, total=epoch.total)
+        bars.update(known[epoch.stage], completed=epoch.index)
+
+    try:
+        yield watch
+    finally:
+        if known:
+            bars.stop()
 
 
 def evidence(content: Mapping[str, Any]) -> RenderableType:

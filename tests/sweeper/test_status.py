@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from sweeper import lock, render
+from trainables.epoch import Epoch
 
 RUNNING = {
     "state": "running",
@@ -61,3 +62,16 @@ def test_whether_a_folder_is_held(tmp_path):
     assert not lock.is_held(tmp_path)
     (tmp_path / lock.LOCK).write_text(json.dumps({"host": "x", "pid": 1}))  # left by a killed process
     assert not lock.is_held(tmp_path)
+
+
+def test_training_shows_a_bar_a_stage():
+    out = io.StringIO()
+    with render.epochs(Console(file=out, width=100, force_terminal=True)) as watch:
+        for stage, total in (("align", 3), ("augment", 2)):
+            for index in range(1, total + 1):
+                watch(Epoch(stage=stage, index=index, total=total))
+    last = out.getvalue().splitlines()[-2:]
+    assert "align" in last[0]
+    assert "3/3" in last[0]
+    assert "augment" in last[1]
+    assert "2/2" in last[1]
