@@ -62,7 +62,5 @@ def test_state_round_trip(small_task):
 
 def test_class_weights_are_the_balanced_ones():
     labels = np.array([0, 0, 0, 1, 2, 2, 2, 2])
-    assert np.allclose(
-        class_weights(labels, 3), compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    )
+    assert np.allclose(class_weights(labels, 3), compute_class_weight("balanced", classes=np.arange(3), y=labels))
     assert class_weights(np.array([0, 2]), 3)[1] == 1.0
