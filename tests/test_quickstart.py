@@ -39,8 +39,7 @@ def test_a_useless_component_is_not_called_useful(verdicts, name):
 
 def test_the_search_ends_in_the_planted_region(found):
     best = found.trials[found.trials["is_best"]].iloc[0]
-    config = best["config"] if isinstance(best["config"], dict) else json.loads(best["config"])
-    weight = config["align"]["alpha"] + config["align"]["beta"]
+    weight = best["config"]["align.alpha"] + best["config"]["align.beta"]
     low, high = PLANTED.best
     assert low / 3 <= weight <= high * 3
     assert best["status"] == "done"

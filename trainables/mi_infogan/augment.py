@@ -79,7 +79,7 @@ def _paired(utterances: np.ndarray, pairing: tuple[int, int]) -> np.ndarray:
 
 
 def _top_up(data: Data, row: int) -> np.ndarray:
-    """Utterances of the rarer classes, repeated until every class of the row's train part is as large as the largest."""
+    """Utterances of the rarer classes, as many as make all classes of a row's train part equal."""
     fold, seed = data.task.rows[row]
     rng = np.random.default_rng(seed_of(fold.name, seed, NAME, "balance"))
     train = data.train[row]
