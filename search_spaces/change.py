@@ -160,10 +160,6 @@ def _expected(problem: ErrorDetails) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _last(path: str) -> str:
-    return path.rsplit(".", 1)[-1].lower()
-
-
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -71,6 +71,11 @@ def _answering(command: Callable[P, None]) -> Callable[P, None]:
                 raise
             _say(f"error: {error}")
             raise typer.Exit(BAD_INPUT) from None
+        except OSError as error:
+            if _debug or error.filename is None:
+                raise
+            _say(f"error: {error.filename}: {error.strerror}; name a place that can be read and written")
+            raise typer.Exit(BAD_INPUT) from None
 
     return answered
 
@@ -156,13 +161,14 @@ def resume(run: RunFolder, address: Address = None, report: Report = True) -> No
 
 
 def _run(study: Study, address: str | None, report: bool) -> None:
-    from sweeper import runner
+    from sweeper import render, runner
 
     outcome = runner.run(study, address=address)
     if outcome.interrupted:
         _say(f"interrupted; `sweeper resume {outcome.run}` goes on")
         raise typer.Exit(INTERRUPTED)
-    if report and outcome.done:
+    _say(render.closing(outcome))
+    if report:
         _report(outcome)
     if outcome.failed:
         raise typer.Exit(FAILED_ARMS)

@@ -50,6 +50,8 @@ def write(run: str | Path, out: str | Path, arm: str | None = None) -> dict[str,
     """Write `best` as YAML; see there."""
     content = best(run, arm)
     out = Path(out)
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; name the file to write, such as {out / 'best.yaml'}")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(yamlfile.dump(content), encoding="utf-8")
     return content
@@ -126,9 +128,12 @@ def _chosen(run: Path, trials: pd.DataFrame) -> pd.Series:
     if len(marked):
         return marked.iloc[0]
     finished = trials[(trials["status"] == "done") & trials["kind"].isin(["reference", "search"])]
-    sound = finished[[len(flags) == 0 for flags in finished["flags"]]].dropna(subset=["score"])
+    sound = finished[finished["flags"].map(len) == 0].dropna(subset=["score"])
     if sound.empty:
-        raise InputError(f"{run}: no arm is finished without a flag; `sweeper resume {run}`, or name one with --arm")
+        raise InputError(
+            f"{run}: no arm is finished without a flag; `sweeper status {run}` says how it stands, or name an arm "
+            "with --arm"
+        )
     return sound.sort_values("score", ascending=False, kind="stable").iloc[0]
 
 

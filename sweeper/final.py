@@ -7,16 +7,17 @@ average in the sweep (``evidence.epochs``), and its last one is kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, StrictInt, ValidationError
 
-from search_spaces.change import apply, flatten, paths
+from search_spaces.change import apply, describe, flatten, paths
 from sweeper import __version__, yamlfile
 from sweeper.card import model_card
 from trainables import corpus as corpora
@@ -32,7 +33,53 @@ from trainables.task import Task
 Watch = Callable[[Epoch], None]
 #: Raised when what a model folder holds changes.
 MODEL_FORMAT = 1
-_KEYS = ("method", "method_version", "config", "corpus", "seeds", "evidence")
+
+
+class _Corpus(BaseModel):
+    path: str
+    fingerprint: str
+    columns: Annotated[dict[str, str], Field(min_length=1)]
+
+
+class _Number(BaseModel):
+    mean: float | None
+    std: float | None
+
+
+class _Measured(BaseModel):
+    uar: _Number
+    war: _Number
+    wf1: _Number
+    macro_f1: _Number
+
+
+class _Reference(BaseModel):
+    arm: str
+    test: _Measured
+
+
+class _Evidence(BaseModel):
+    arm: str
+    name: str
+    flags: list[str]
+    folds: int
+    chosen_from: int
+    selection: str
+    dev: _Measured
+    test: _Measured
+    epochs: dict[str, Annotated[StrictInt, Field(ge=1)]]
+    reference: _Reference | None = None
+
+
+class _Exported(BaseModel):
+    """What of an exported configuration is needed here; `sweeper.export` says what it is."""
+
+    method: str
+    method_version: int
+    config: dict[str, Any]
+    corpus: _Corpus
+    seeds: Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=1)]
+    evidence: _Evidence
 
 
 def train(
@@ -66,8 +113,10 @@ def train(
     columns = content["corpus"]["columns"]
     data = corpora.load(corpus or content["corpus"]["path"], features=columns, modalities=tuple(columns))
     method = methods.get(content["method"])
-    config = _config(method, content)
+    with _inside(f"{best}: config"):
+        config = _config(method, content)
     task = Task(data, (_everything(data, split),), tuple(seeds or content["seeds"]))
+    out.mkdir(parents=True, exist_ok=True)  # before hours of training, not after
     artifacts = fit(method, config, task, watch)
     about = _about(content, config, data, task, split)
     _write(out, artifacts, about)
@@ -90,13 +139,30 @@ def read_best(path: str | Path) -> dict[str, Any]:
     """An exported configuration.
 
     Raises:
-        InputError: If the file is none.
+        InputError: If the file is none, was damaged, or is of another version of the method.
     """
     content = yamlfile.read(path).data
-    missing = [key for key in _KEYS if key not in content]
-    if missing:
-        raise InputError(f"{path}: is no exported configuration, {missing[0]} is missing; see `sweeper export --help`")
+    try:
+        found = _Exported.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: is no exported configuration, {describe(error)}; export it again") from None
+    with _inside(str(path)):
+        now = methods.get(found.method).version
+    if found.method_version != now:
+        raise InputError(
+            f"{path}: is of version {found.method_version} of {found.method}, this is version {now}: it would not give "
+            "what the sweep measured; run the study again"
+        )
     return content
+
+
+@contextmanager
+def _inside(place: str) -> Iterator[None]:
+    """Name the place of what is refused in the block."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
 
 
 def _config(method: Method, content: Mapping[str, Any]) -> BaseModel:
@@ -152,7 +218,6 @@ def _about(
 def _write(out: Path, artifacts: Mapping[str, Tensors], about: Mapping[str, Any]) -> None:
     from safetensors.torch import save
 
-    out.mkdir(parents=True, exist_ok=True)
     tensors = {
         f"{stage}/{name}": tensor.detach().cpu().contiguous().clone()
         for stage, artifact in artifacts.items()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from search_spaces.change import apply, flatten
+from sweeper.final import MODEL_FORMAT
 from trainables import corpus as corpora
 from trainables import methods
 from trainables.corpus import Corpus
@@ -33,13 +34,15 @@ def predict(model: str | Path, corpus: str | Path, out: str | Path) -> pd.DataFr
         InputError: If the model cannot be read or the corpus does not have its features.
     """
     about, artifacts = read(model)
+    out = Path(out)
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; name the file to write, such as {out / 'predictions.parquet'}")
     data = corpora.load(corpus, features=about["columns"], modalities=tuple(about["columns"]), labeled=False)
     check_fits(about, data)
     method = methods.get(about["method"])
     config = apply(method.config(), flatten(about["config"]))
     probabilities = np.asarray(method.predict(config, artifacts, data), dtype=np.float64)
     table = _table(data, probabilities.mean(axis=0), about["classes"])
-    out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(out, index=False)
     return table
@@ -49,15 +52,14 @@ def read(model: str | Path) -> tuple[dict[str, Any], dict[str, Tensors]]:
     """What a model folder holds: its ``config.json`` and the artifacts by stage.
 
     Raises:
-        InputError: If it is no model folder, or was written by another version of the method.
+        InputError: If it is no model folder, is damaged, or was written by another version of the method or of
+            this package.
     """
-    from safetensors.torch import load_file
-
     model = Path(model)
     for name in ("config.json", "model.safetensors"):
         if not (model / name).is_file():
             raise InputError(f"{model}: is no model folder, {name} is missing; give a folder `sweeper train` wrote")
-    about = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    about, tensors = _about(model / "config.json"), _tensors(model / "model.safetensors")
     now = methods.get(about["method"]).version
     if about["method_version"] != now:
         raise InputError(
@@ -65,10 +67,30 @@ def read(model: str | Path) -> tuple[dict[str, Any], dict[str, Tensors]]:
             f"this is version {now}; train it again"
         )
     artifacts: dict[str, Tensors] = {}
-    for key, tensor in load_file(model / "model.safetensors").items():
+    for key, tensor in tensors.items():
         stage, _, name = key.partition("/")
         artifacts.setdefault(stage, {})[name] = tensor
     return about, artifacts
+
+
+def _about(path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: is damaged ({error}); train the model again") from None
+    if not isinstance(about, dict) or about.get("format") != MODEL_FORMAT:
+        raise InputError(f"{path}: is not of a model of format {MODEL_FORMAT}; train the model again")
+    return about
+
+
+def _tensors(path: Path) -> Tensors:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: is damaged ({error}); train the model again") from None
 
 
 def check_fits(about: dict[str, Any], corpus: Corpus) -> None:

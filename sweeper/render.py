@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from search_spaces.space import Published, Spaces
     from sweeper.plan import Plan
+    from sweeper.runner import Outcome
     from trainables.corpus_check import CorpusSummary
     from trainables.epoch import Epoch
 
@@ -109,7 +110,8 @@ def status(run: str, status: Mapping[str, Any], *, alive: bool) -> RenderableTyp
         alive: Whether a process is at work on it.
     """
     over = sum(status[name] for name in ("done", "stopped", "failed"))
-    counts = ", ".join(f"{status[name]} {name}" for name in ("running", "done", "stopped", "failed"))
+    begun = f"{status['running']} {'running' if alive else 'begun'}"
+    counts = ", ".join([begun, *(f"{status[name]} {name}" for name in ("done", "stopped", "failed"))])
     lines = [f"{run}: {_state(status, alive)}", f"{over} of at most {status['planned']} arms are over ({counts})"]
     if status.get("best"):
         lines.append(f"best on dev so far: {status['best']}, UAR {status['best_score']:.3f}")
@@ -119,6 +121,20 @@ def status(run: str, status: Mapping[str, Any], *, alive: bool) -> RenderableTyp
     if status["state"] != "finished" and not alive:
         lines.append(f"`sweeper resume {run}` goes on; nothing finished is lost")
     return Text("\n".join(lines))
+
+
+def closing(outcome: Outcome) -> str:
+    """What came of a run that was not interrupted, in one line."""
+    counts = ", ".join(f"{getattr(outcome, name)} {name}" for name in ("done", "stopped", "failed"))
+    begin = "finished before, nothing was run" if outcome.already else "finished"
+    parts = [f"{'given up' if outcome.given_up else begin}: {counts}"]
+    if outcome.best_score is not None:
+        parts.append(f"best on dev: {outcome.best}, UAR {outcome.best_score:.3f}")
+    if outcome.failed:
+        parts.append(f"why arms failed stands in the report, and in {outcome.run / 'trials.parquet'}, column reason")
+    if outcome.given_up:
+        parts.append(f"failures.limit was reached, `sweeper resume {outcome.run}` goes on")
+    return "; ".join(parts)
 
 
 def _state(status: Mapping[str, Any], alive: bool) -> str:

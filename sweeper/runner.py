@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -71,6 +72,7 @@ class Outcome:
         stopped: Arms that early stopping ended.
         failed: Arms that failed; their reasons stand in ``trials.parquet``.
         interrupted: Whether it was stopped before its end and can be gone on with.
+        given_up: Whether it was ended by ``failures.limit``, and can be gone on with.
         already: Whether it was finished before, and nothing was run.
         best: Name of the best candidate; empty if none finished unflagged.
         best_score: Its dev score.
@@ -81,6 +83,7 @@ class Outcome:
     stopped: int
     failed: int
     interrupted: bool = False
+    given_up: bool = False
     already: bool = False
     best: str = ""
     best_score: float | None = None
@@ -104,13 +107,20 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
     corpus = corpora.load(study.corpus, features=study.features, modalities=study.modalities)
     planned = plan.make(study, corpus)
     job = _Job(planned, Task(corpus, planned.folds, study.seeds), console)
+    new = not job.folder.exists()
     job.folder.mkdir(parents=True, exist_ok=True)
     with lock.held(job.folder):
         recorded = folders.enter(job.folder, job.study, job.describe())
         if folders.finished(job.folder, recorded):
             return job.outcome(already=True)
-        with process.quiet(job.folder):
-            return job.run(recorded, address)
+        try:
+            with process.quiet(job.folder):
+                return job.run(recorded, address)
+        except InputError:
+            if new and not job.writer().arms:
+                # No arm was begun: what is refused leaves nothing behind.
+                shutil.rmtree(job.folder)
+            raise
 
 
 class _Job:
@@ -173,7 +183,7 @@ class _Job:
         finally:
             recorded["seconds"] += time.time() - begun
             self._close(writer, progress, recorded, "finished" if finished else _state(stop))
-        return self.outcome(writer, interrupted=stop.interrupted)
+        return self.outcome(writer, interrupted=stop.interrupted, given_up=stop.too_many)
 
     def _interrupt(self, stop: _Stop) -> bool:
         """Ask for the end; whether this is the first time."""

@@ -26,7 +26,7 @@ def recorded(study: Study, rows: int, fingerprint: str) -> float | None:
     Returns:
         The mean of the most recent such run, or None if there is none that can be read.
     """
-    runs = [path.parent for path in Path(study.storage).glob("*/provenance.json")]
+    runs = [path.parent for path in study.run_folder.parent.glob("*/provenance.json")]
     for run in sorted(runs, key=lambda each: (each / "provenance.json").stat().st_mtime, reverse=True):
         try:
             about = json.loads((run / "provenance.json").read_text(encoding="utf-8"))

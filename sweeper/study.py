@@ -200,7 +200,7 @@ class Study(_Section):
     failures: Failures = Failures()
     """Failed arms."""
     storage: str = Field("runs", min_length=1)
-    """Folder in which the run folder is made."""
+    """Folder in which the run folder is made; ``~`` is the home folder."""
 
     @model_validator(mode="before")
     @classmethod
@@ -251,7 +251,7 @@ class Study(_Section):
     @property
     def run_folder(self) -> Path:
         """Where the run's tables are written."""
-        return Path(self.storage) / self.name
+        return Path(self.storage).expanduser() / self.name
 
     def method_config(self) -> BaseModel:
         """The paper's defaults with the study's ``config`` applied.
@@ -362,7 +362,7 @@ def _unknown_key(keys: list[str]) -> str:
 def _corpus_path(corpus: str, beside: Path) -> str:
     if corpus == "builtin":
         return corpus
-    for candidate in (Path(corpus), beside / corpus):
+    for candidate in (Path(corpus).expanduser(), beside / corpus):
         if candidate.exists():
             return str(candidate.resolve())
     return corpus

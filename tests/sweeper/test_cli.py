@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import analysis
 import sweeper
 from sweeper import cli, study
+from sweeper.runner import Outcome
 from trainables.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -50,8 +51,7 @@ def fakes(monkeypatch, tmp_path):
         if calls.fail:
             raise calls.fail
         calls.runs.append((asked, address))
-        given = {"done": 3, "stopped": 1, "failed": 0, "interrupted": False, "nothing_to_do": False}
-        return SimpleNamespace(run=asked.run_folder, **given | calls.outcome)
+        return Outcome(run=asked.run_folder, **{"done": 3, "stopped": 1, "failed": 0} | calls.outcome)
 
     def write(runs, out):
         calls.reports.append((list(runs), out))
@@ -113,9 +113,10 @@ def test_no_report_writes_none(file, fakes):
     ("outcome", "code", "reports"),
     [
         ({}, 0, 1),
-        ({"done": 0, "stopped": 0, "nothing_to_do": True}, 0, 0),
+        ({"already": True}, 0, 1),
         ({"failed": 2}, 1, 1),
-        ({"done": 0, "failed": 3}, 1, 0),
+        ({"done": 0, "stopped": 0, "failed": 3}, 1, 1),
+        ({"failed": 2, "given_up": True}, 1, 1),
         ({"interrupted": True}, 130, 0),
         ({"interrupted": True, "failed": 1}, 130, 0),
     ],
@@ -132,8 +133,31 @@ def test_an_interrupted_run_says_how_to_go_on(file, fakes, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("outcome", "says"),
+    [
+        (
+            {"best": "search 2", "best_score": 0.4891},
+            "finished: 3 done, 1 stopped, 0 failed; best on dev: search 2, UAR 0.489",
+        ),
+        ({"already": True}, "finished before, nothing was run: 3 done, 1 stopped, 0 failed"),
+        ({"done": 0, "failed": 4}, "finished: 0 done, 1 stopped, 4 failed; why arms failed stands in"),
+        ({"failed": 2, "given_up": True}, "given up: 3 done, 1 stopped, 2 failed; "),
+        ({"failed": 2, "given_up": True}, "failures.limit was reached, `sweeper resume "),
+    ],
+)
+def test_a_run_ends_with_what_came_of_it(file, fakes, outcome, says):
+    fakes.outcome = outcome
+    assert says in said(call("run", file))
+
+
+@pytest.mark.parametrize(
     ("error", "code", "line"),
     [
+        (
+            FileNotFoundError(2, "No such file or directory", "/proc/x"),
+            2,
+            "error: /proc/x: No such file or directory; name a place that can be read and written",
+        ),
         (InputError("corpus: is broken; mend it"), 2, "error: corpus: is broken; mend it"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
@@ -155,10 +179,11 @@ def test_an_error_of_the_analysis_is_bad_input_too(file, fakes, monkeypatch):
 
 
 def test_a_bug_is_not_passed_off_as_bad_input(file, fakes):
-    fakes.fail = ValueError("shapes differ")
-    result = call("run", file)
-    assert result.exit_code == 1
-    assert isinstance(result.exception, ValueError)
+    for bug in (ValueError("shapes differ"), OSError(28, "No space left on device")):
+        fakes.fail = bug
+        result = call("run", file)
+        assert result.exit_code == 1
+        assert result.exception is bug
 
 
 def test_debug_shows_where_it_came_from(file, fakes):

@@ -2,6 +2,7 @@ import shutil
 import statistics
 
 import made_run
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from made_run import BEST, ident
@@ -93,6 +94,22 @@ def test_without_a_sound_finished_arm_there_is_nothing_to_export(tmp_path):
     run = made_run.make(tmp_path / "run", best=None, arms=made_run.ARMS[2:4])
     with pytest.raises(InputError, match="no arm is finished without a flag"):
         export.best(run)
+
+
+@pytest.mark.parametrize("arms", [(), made_run.ARMS[3:4]])
+def test_a_run_in_which_no_arm_came_through_is_refused(tmp_path, arms):
+    run = made_run.make(tmp_path / "run", best=None, arms=made_run.ARMS[:1])
+    kept = pq.read_table(run / "trials.parquet").slice(0, len(arms))
+    if arms:
+        kept = kept.set_column(kept.column_names.index("status"), "status", [["failed"]])
+    pq.write_table(kept, run / "trials.parquet")
+    with pytest.raises(InputError, match="no arm is finished without a flag"):
+        export.best(run)
+
+
+def test_a_folder_is_no_file_to_write(run, tmp_path):
+    with pytest.raises(InputError, match=r"is a folder; name the file to write, such as .*best\.yaml"):
+        export.write(run, tmp_path)
 
 
 def test_a_folder_without_tables_is_refused(run, tmp_path):

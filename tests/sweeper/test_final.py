@@ -1,4 +1,5 @@
 import json
+import re
 
 import conftest
 import made_corpus
@@ -124,8 +125,40 @@ def test_what_cannot_be_trained_is_refused(trained, tmp_path, arguments, says):
 def test_a_file_that_is_no_export_is_refused(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text("name: x\n", encoding="utf-8")
-    with pytest.raises(InputError, match="is no exported configuration, method is missing"):
+    with pytest.raises(InputError, match="is no exported configuration, method: is required"):
         final.train(path, tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"seeds": "abc"}, "seeds: must be a list, found 'abc'; export it again"),
+        ({"seeds": []}, "seeds: "),
+        ({"corpus": "builtin"}, "corpus: must be "),
+        ({"corpus": {"path": "builtin", "fingerprint": "f", "columns": ["audio"]}}, "corpus.columns: must be"),
+        ({"config": "x"}, "config: must be a section"),
+        ({"config": {"align": {"alhpa": 1}}}, "config: align.alhpa: no such field; did you mean align.alpha?"),
+        ({"config": {"align": {"epochs": 0}}}, "config: align.epochs: must be at least 1, found 0"),
+        ({"evidence": {}}, "evidence.arm: is required"),
+        ({"method": "mi_infgan"}, "method: there is no 'mi_infgan'; there is mi_infogan"),
+        ({"method_version": 0}, "is of version 0 of mi_infogan, this is version 1"),
+    ],
+)
+def test_a_damaged_export_is_refused_before_anything_is_written(trained, tmp_path, changes, says):
+    best = conftest.write_best(tmp_path / "best.yaml", trained.corpus, **changes)
+    with pytest.raises(InputError, match=re.escape(says)) as refused:
+        final.train(best, tmp_path / "model")
+    assert str(best) in str(refused.value)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_found_out_before_training(trained, tmp_path):
+    def watch(epoch):
+        raise AssertionError("trained")
+
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="Not a directory"):
+        final.train(trained.best, tmp_path / "file" / "model", watch=watch)
 
 
 def test_a_folder_of_other_things_is_not_written_into(trained, tmp_path):

@@ -122,6 +122,33 @@ def test_a_model_of_another_version_of_the_method_is_refused(trained, tmp_path):
         predict.predict(model, trained.corpus, tmp_path / "out.parquet")
 
 
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "says"),
+    [
+        ("model.safetensors", _cut, "is damaged"),
+        ("config.json", _cut, "is damaged"),
+        ("config.json", lambda path: path.write_text("[]"), "is not of a model of format 1"),
+        ("config.json", lambda path: path.write_text('{"format": 2}'), "is not of a model of format 1"),
+    ],
+)
+def test_a_damaged_model_is_refused(trained, tmp_path, name, harm, says):
+    model = tmp_path / "model"
+    shutil.copytree(trained.model, model)
+    harm(model / name)
+    with pytest.raises(InputError, match=rf"{name}: {says}.*; train the model again"):
+        predict.predict(model, trained.corpus, tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_folder_is_no_file_to_write(trained, tmp_path):
+    with pytest.raises(InputError, match="is a folder; name the file to write"):
+        predict.predict(trained.model, trained.corpus, tmp_path)
+
+
 def test_the_multimodal_classifier_and_audio_alone_predict_too(trained, tmp_path):
     for name, changes, columns in (
         ("both", {"augment.inputs": "audio+text"}, {"audio": "audio_toy", "text": "text_toy"}),

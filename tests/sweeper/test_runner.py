@@ -170,10 +170,10 @@ def test_too_many_failures_end_the_run_which_can_be_gone_on_with(tmp_path):
         "resources": {"concurrent": 1},
     }
     outcome, _ = run(tiny.study(tmp_path, **changes, failures={"limit": 2}))
-    assert (outcome.done, outcome.failed) == (1, 2)
+    assert (outcome.done, outcome.failed, outcome.given_up) == (1, 2, True)
     assert read_status(tiny.study(tmp_path).run_folder)["state"] == "failed"
     outcome, _ = run(tiny.study(tmp_path, **changes))
-    assert (outcome.done, outcome.failed) == (1, 4)
+    assert (outcome.done, outcome.failed, outcome.given_up) == (1, 4, False)
 
 
 @pytest.mark.slow
@@ -238,6 +238,21 @@ def test_another_corpus_does_not_fit_into_the_folder(tmp_path):
     tiny.make(tmp_path / "toy", each=18)
     with pytest.raises(InputError, match="was begun with another corpus"):
         run(study)
+
+
+def test_what_is_refused_before_any_arm_leaves_nothing_behind(tmp_path):
+    study = tiny.study(tmp_path)
+    with pytest.raises(InputError, match="nobody answers there"):
+        runner.run(study, address="127.0.0.1:1", console=Console(file=io.StringIO()))
+    assert not study.run_folder.exists()
+
+
+def test_a_run_that_was_begun_survives_a_refused_command(tmp_path):
+    study = tiny.study(tmp_path)
+    started(study)
+    with pytest.raises(InputError, match="nobody answers there"):
+        runner.run(study, address="127.0.0.1:1", console=Console(file=io.StringIO()))
+    assert (study.run_folder / "study.yaml").exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):

@@ -48,6 +48,7 @@ def test_a_run_whose_process_was_killed_says_so_and_what_to_do():
 def test_a_run_that_is_over(state, resumes):
     text = said({**RUNNING, "state": state, "seconds_left": None}, alive=False)
     assert f"runs/x: {state}" in text
+    assert "(2 begun, 3 done" in text
     assert ("resume" in text) == resumes
 
 

@@ -193,6 +193,17 @@ def test_a_relative_corpus_is_sought_here_and_then_beside_the_file(tmp_path, mon
     assert load(path).corpus == str(here / "data")
 
 
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "corpora").mkdir()
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        "name: s\ncorpus: ~/corpora\nmethod: mi_infogan\nprotocol: leave-one-session-out\nstorage: ~/runs\n"
+    )
+    read = load(path)
+    assert (read.corpus, read.run_folder) == (str(tmp_path / "corpora"), tmp_path / "runs" / "s")
+
+
 def test_a_corpus_that_is_not_there_is_left_to_the_loader(tmp_path):
     path = _write(tmp_path / "study.yaml", TEXT.replace("builtin", "no/where"))
     assert load(path).corpus == "no/where"
