@@ -167,8 +167,12 @@ def _inside(place: str) -> Iterator[None]:
 
 def _config(method: Method, content: Mapping[str, Any]) -> BaseModel:
     """The exported config with the number of epochs that dev chose."""
-    config = apply(method.config(), flatten(content["config"]))
+    settings = flatten(content["config"])
+    config = apply(method.config(), settings)
     known = paths(config)
+    for path in known:
+        if path not in settings:  # the default may be another than the chosen value
+            raise InputError(f"{path}: is missing; export it again")
     chosen = {f"{stage}.epochs": n for stage, n in content["evidence"].get("epochs", {}).items()}
     return apply(config, {path: n for path, n in chosen.items() if path in known})
 
