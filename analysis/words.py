@@ -78,7 +78,8 @@ def headline(found: Findings) -> list[str]:
     run = found.run
     if found.best is None:
         failed = int((run.trials["status"] == "failed").sum())
-        return [f"No arm is finished yet: {plural(len(run.trials), 'arm')} begun, {failed} failed."]
+        over = "No arm ran to its end" if run.finished else "No arm is finished yet"
+        return [f"{over}: {plural(len(run.trials), 'arm')} begun, {failed} failed."]
     arm, test = run.arm(found.best), found.number(found.best, "uar")
     sure = "The best arm" if run.finished else "The best arm so far"
     sentences = [

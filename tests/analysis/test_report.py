@@ -130,7 +130,7 @@ def test_a_run_in_which_every_arm_failed_still_gives_a_page(tmp_path):
             path / f"{name}.parquet", index=False
         )
     page = _read(report.write([path]))
-    assert "No arm is finished yet: 4 arms begun, 4 failed." in page.text
+    assert "No arm ran to its end: 4 arms begun, 4 failed." in page.text
     assert "Failed arms" in page.text
 
 

@@ -65,7 +65,9 @@ def test_the_headline_names_the_arm_its_numbers_and_what_it_was_chosen_from(foun
 
 def test_the_headline_of_a_run_in_which_nothing_is_done(run):
     failed = replace(run, trials=run.trials.assign(status="failed", is_best=False), folds=run.folds.iloc[:0])
-    assert words.headline(Findings(failed)) == ["No arm is finished yet: 24 arms begun, 24 failed."]
+    assert words.headline(Findings(failed)) == ["No arm ran to its end: 24 arms begun, 24 failed."]
+    going_on = replace(failed, finished=False)
+    assert words.headline(Findings(going_on)) == ["No arm is finished yet: 24 arms begun, 24 failed."]
 
 
 def test_the_headline_says_when_the_papers_defaults_win(bare_folder):
