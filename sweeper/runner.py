@@ -366,10 +366,11 @@ class _Recorder(tune.Callback):
 @contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
     """A Ray cluster: the one there is, the one at an address, or a local one for the time of the block."""
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    process.knock(address)
     if ray.is_initialized():
         yield
         return
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
     with process.environment(_ENVIRONMENT), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if address == "local":
@@ -384,7 +385,6 @@ def _cluster(address: str | None) -> Iterator[None]:
 
 
 def _connect(address: str) -> None:
-    process.knock(address)
     with suppress(ImportError):
         # `ray start` asks for the token as soon as there is one; a driver that connects would not show it.
         from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
