@@ -187,10 +187,9 @@ def status(run: RunFolder) -> None:
 
     Example: `sweeper status runs/quickstart`
     """
-    from sweeper import lock, render, results
+    from sweeper import render, results
 
-    found = results.read_status(run)
-    Console().print(render.status(str(run), found, alive=lock.is_held(run)), soft_wrap=True)
+    Console().print(render.status(str(run), results.read_status(run)), soft_wrap=True)
 
 
 @app.command()

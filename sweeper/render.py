@@ -101,18 +101,18 @@ def corpus(summary: CorpusSummary) -> RenderableType:
     return Group(*parts, *(Text(f"warning: {warning}", style="yellow") for warning in summary.warnings))
 
 
-def status(run: str, status: Mapping[str, Any], *, alive: bool) -> RenderableType:
+def status(run: str, status: Mapping[str, Any]) -> RenderableType:
     """The state of a run in words.
 
     Args:
         run: Its folder.
         status: Its own record, see `results.read_status`.
-        alive: Whether a process is at work on it.
     """
+    alive = status["state"] == "running"
     over = sum(status[name] for name in ("done", "stopped", "failed"))
     begun = f"{status['running']} {'running' if alive else 'begun'}"
     counts = ", ".join([begun, *(f"{status[name]} {name}" for name in ("done", "stopped", "failed"))])
-    lines = [f"{run}: {_state(status, alive)}", f"{over} of at most {status['planned']} arms are over ({counts})"]
+    lines = [f"{run}: {_state(status)}", f"{over} of at most {status['planned']} arms are over ({counts})"]
     if status.get("best"):
         lines.append(f"best on dev so far: {status['best']}, UAR {status['best_score']:.3f}")
     if alive and status.get("seconds_left") is not None:
@@ -137,8 +137,8 @@ def closing(outcome: Outcome) -> str:
     return "; ".join(parts)
 
 
-def _state(status: Mapping[str, Any], alive: bool) -> str:
-    if alive or status["state"] != "running":
+def _state(status: Mapping[str, Any]) -> str:
+    if status["state"] != "killed":
         return str(status["state"])
     return f"its process is gone (last heard of at {status['updated_at']})"
 

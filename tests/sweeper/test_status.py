@@ -1,10 +1,9 @@
 import io
-import json
 
 import pytest
 from rich.console import Console
 
-from sweeper import lock, render
+from sweeper import render
 from trainables.epoch import Epoch
 
 RUNNING = {
@@ -22,14 +21,14 @@ RUNNING = {
 }
 
 
-def said(status, alive):
+def said(status):
     out = io.StringIO()
-    Console(file=out, width=200).print(render.status("runs/x", status, alive=alive))
+    Console(file=out, width=200).print(render.status("runs/x", status))
     return out.getvalue()
 
 
 def test_a_running_run_says_how_far_it_is():
-    text = said(RUNNING, alive=True)
+    text = said(RUNNING)
     assert "runs/x: running" in text
     assert "6 of at most 20 arms are over (2 running, 3 done, 2 stopped, 1 failed)" in text
     assert "search 4, UAR 0.612" in text
@@ -38,7 +37,7 @@ def test_a_running_run_says_how_far_it_is():
 
 
 def test_a_run_whose_process_was_killed_says_so_and_what_to_do():
-    text = said(RUNNING, alive=False)
+    text = said({**RUNNING, "state": "killed"})
     assert "its process is gone (last heard of at 2026-11-02T10:00:00+00:00)" in text
     assert "`sweeper resume runs/x` goes on" in text
     assert "left at" not in text
@@ -46,23 +45,14 @@ def test_a_run_whose_process_was_killed_says_so_and_what_to_do():
 
 @pytest.mark.parametrize(("state", "resumes"), [("finished", False), ("interrupted", True), ("failed", True)])
 def test_a_run_that_is_over(state, resumes):
-    text = said({**RUNNING, "state": state, "seconds_left": None}, alive=False)
+    text = said({**RUNNING, "state": state, "seconds_left": None})
     assert f"runs/x: {state}" in text
     assert "(2 begun, 3 done" in text
     assert ("resume" in text) == resumes
 
 
 def test_a_run_without_a_candidate_has_no_best():
-    assert "best" not in said({**RUNNING, "best": "", "best_score": None}, alive=True)
-
-
-def test_whether_a_folder_is_held(tmp_path):
-    assert not lock.is_held(tmp_path)
-    with lock.held(tmp_path):
-        assert lock.is_held(tmp_path)
-    assert not lock.is_held(tmp_path)
-    (tmp_path / lock.LOCK).write_text(json.dumps({"host": "x", "pid": 1}))  # left by a killed process
-    assert not lock.is_held(tmp_path)
+    assert "best" not in said({**RUNNING, "best": "", "best_score": None})
 
 
 def test_training_shows_a_bar_a_stage():
