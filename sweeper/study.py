@@ -26,11 +26,11 @@ from pydantic import (
 
 from search_spaces.change import apply, describe, did_you_mean, flatten
 from sweeper import yamlfile
+from trainables.conditions import MODALITIES
 from trainables.errors import InputError
 from trainables.methods import config_of
 from trainables.protocols import Protocol
 
-MODALITIES = ("audio", "text", "video")
 #: Arms other than the reference, in the order in which a study runs them.
 Kind = Literal["search", "ablation", "sensitivity"]
 

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from trainables import corpus_features
+from trainables.conditions import MODALITIES
 from trainables.corpus import BUILTIN, Corpus, builtin, load
-from trainables.corpus_files import MODALITIES, Files, open_folder
+from trainables.corpus_files import Files, open_folder
 from trainables.errors import InputError
 from trainables.protocols import Allowance, allowed
 

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainables.corpus_files import MODALITIES, File, Files
+from trainables.conditions import MODALITIES
+from trainables.corpus_files import File, Files
 from trainables.errors import InputError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -50,6 +50,8 @@ class Method:
         stages: Its stages, in order.
         predict: ``predict(config, artifacts, corpus)``: class probabilities of every utterance of a corpus, shape
             (rows, utterances, classes), from the artifacts of a trained task.
+        measures: What its diagnostics say, for the report: name of the measure -> (title, meaning with its unit and
+            what a bad value is).
         version: Raised whenever the same config would give other numbers.
     """
 
@@ -60,6 +62,7 @@ class Method:
     stages: tuple[Stage, ...]
     predict: Callable[[Any, Mapping[str, Tensors], Any], Any]
     version: int
+    measures: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def active(self, config: BaseModel) -> tuple[Stage, ...]:
         """The stages a config asks for, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,9 +62,8 @@ def score(
     best: Best,
     dev: Part,
     test: Part,
-    logits: Callable[[Part, np.ndarray], Tensor],
-    condition: str,
-    last: np.ndarray,
+    logits: Callable[[Part, np.ndarray], Mapping[str, Tensor]],
+    last: Mapping[str, np.ndarray],
 ) -> tuple[Confusions, np.ndarray]:
     """Score an epoch: dev for every row, test only for rows that are now at their best on dev.
 
@@ -72,19 +71,20 @@ def score(
         best: What is known of earlier epochs.
         dev: The dev parts.
         test: The test parts.
-        logits: Gives the logits of a part for the given rows, shape (rows.sum(), n, C).
-        condition: The test condition's name.
-        last: Test counts at the best epochs before this one, shape (R, C, C).
+        logits: Gives, by test condition, the logits of a part for the given rows, shape (rows.sum(), n, C).
+        last: Test counts at the best epochs before this one by condition, shape (R, C, C); empty at first.
 
     Returns:
         Confusion counts: dev after this epoch, test at each row's best epoch so far; and which rows improved.
     """
     everyone = np.ones(len(best.uar), dtype=bool)
     with torch.no_grad():
-        dev_counts = dev.confusion(logits(dev, everyone))
+        dev_counts = {name: dev.confusion(each) for name, each in logits(dev, everyone).items()}
         better = best.improved(dev_counts)
-        test_counts = last
+        test_counts = {name: last.get(name, np.zeros_like(counts)) for name, counts in dev_counts.items()}
         if better.any():
-            fresh = test.confusion(logits(test, better), better)
-            test_counts = np.where(better[:, None, None], fresh, last)
-    return {("dev", condition): dev_counts, ("test", condition): test_counts}, better
+            for name, each in logits(test, better).items():
+                fresh = test.confusion(each, better)
+                test_counts[name] = np.where(better[:, None, None], fresh, test_counts[name])
+    dev_part = {("dev", name): counts for name, counts in dev_counts.items()}
+    return dev_part | {("test", name): counts for name, counts in test_counts.items()}, better

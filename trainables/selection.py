@@ -37,15 +37,16 @@ class Best:
         self.uar = np.full(rows, -1.0)
         self.tensors: Tensors = {}
 
-    def improved(self, dev: np.ndarray) -> np.ndarray:
+    def improved(self, dev: Mapping[str, np.ndarray]) -> np.ndarray:
         """Which rows are now better than ever before, shape (rows,).
 
         Args:
-            dev: Confusion counts on dev after this epoch, shape (rows, C, C).
+            dev: Confusion counts on dev after this epoch by test condition, shape (rows, C, C) each; the mean
+                of their UAR counts.
         """
-        if not dev.any():
+        if not all(counts.any() for counts in dev.values()):
             return np.ones(len(self.uar), dtype=bool)
-        now = metrics.uar(dev)
+        now = np.mean([metrics.uar(counts) for counts in dev.values()], axis=0)
         better: np.ndarray = now > self.uar
         self.uar = np.where(better, now, self.uar)
         return better

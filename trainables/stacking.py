@@ -140,11 +140,19 @@ class Optimizer:
         learning_rate: Step size.
         weight_decay: Decoupled weight decay (0 is plain Adam).
         beta1: Decay of the first moment.
+        clip: Longest gradient of a row, over all its parameters; None does not clip.
     """
 
     def __init__(
-        self, stacks: Sequence[Stack], *, learning_rate: float, weight_decay: float = 0.0, beta1: float = 0.9
+        self,
+        stacks: Sequence[Stack],
+        *,
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        beta1: float = 0.9,
+        clip: float | None = None,
     ) -> None:
+        self._clip = clip
         self._params = [tensor for stack in stacks for tensor in stack.train().params.values()]
         self._adam = torch.optim.AdamW(
             self._params, lr=learning_rate, betas=(beta1, 0.999), weight_decay=weight_decay, foreach=True
@@ -155,7 +163,9 @@ class Optimizer:
 
         A parameter that the loss does not use (a term of weight 0) stays as it is.
         """
-        grads = torch.autograd.grad(loss.sum(), self._params, allow_unused=True)
+        grads: Sequence[Tensor | None] = torch.autograd.grad(loss.sum(), self._params, allow_unused=True)
+        if self._clip is not None:
+            grads = _clipped(grads, self._clip)
         for param, grad in zip(self._params, grads, strict=True):
             param.grad = grad
         self._adam.step()
@@ -177,6 +187,13 @@ class Optimizer:
                 full["state"].setdefault(int(index), {})[key] = tensor.clone()
         self._adam.load_state_dict(full)
         return self
+
+
+def _clipped(grads: Sequence[Tensor | None], longest: float) -> tuple[Tensor | None, ...]:
+    """Gradients of each row, shape (R, ...), scaled down to a common norm of at most ``longest``."""
+    squares = [grad.flatten(1).square().sum(1) for grad in grads if grad is not None]
+    scale = (longest / torch.stack(squares).sum(0).sqrt().clamp(min=1e-12)).clamp(max=1.0)
+    return tuple(None if grad is None else grad * scale.view(-1, *[1] * (grad.dim() - 1)) for grad in grads)
 
 
 class Means:

@@ -15,10 +15,11 @@ from trainables.epoch import Epoch, Tensors
 from trainables.losses import info_nce, weighted_cross_entropy
 from trainables.mi_infogan.config import Align, Config
 from trainables.mi_infogan.data import Data
-from trainables.scoring import Part, score
+from trainables.scoring import Part
 from trainables.selection import Best
 from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, seed_of
 from trainables.task import Task
+from trainables.training import Classifier, Finished
 
 NAME = "align"
 #: Size of h where neither a text embedding nor the config gives one.
@@ -99,41 +100,24 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     """
     del artifacts  # the first stage
     data = Data.make(config, task)
-    stack, best = build(config, data), Best(data.rows)
+    stack = build(config, data)
     optimizer = Optimizer([stack], learning_rate=config.align.learning_rate, weight_decay=config.align.weight_decay)
-    counts, done = np.zeros((data.rows, data.classes, data.classes), dtype=np.int64), 0
-    if state is not None:
-        stack.load(state, "params/")
-        optimizer.load(state, "adam/")
-        best.load(state)
-        counts, done = state["test"].numpy(), int(state["epoch"])
-    dev, test = data.part("dev"), data.part("test")
 
-    def logits(part: Part, rows: np.ndarray) -> Tensor:
+    def logits(part: Part, rows: np.ndarray) -> Tensors:
         h = stack.apply(data.x[data.fold[rows], part.index[rows]], rows)
-        return linear({name: tensor[rows] for name, tensor in stack.params.items()}, "W_y", h)
+        return {"audio": linear({name: tensor[rows] for name, tensor in stack.params.items()}, "W_y", h)}
 
-    for index in range(done + 1, config.align.epochs + 1):
-        terms = _epoch(config.align, data, stack, optimizer, index)
-        confusions, better = score(best, dev, test, logits, "audio", counts)
-        counts = confusions["test", "audio"]
-        best.keep(better, stack.params)
-        last = index == config.align.epochs
-        yield Epoch(
-            stage=NAME,
-            index=index,
-            total=config.align.epochs,
-            confusions=confusions,
-            terms=terms,
-            snapshot=partial(snapshot, stack, optimizer, best, counts, index),
-            artifact=_artifact(data, best) if last else None,
-        )
-
-
-def snapshot(stack: Stack, optimizer: Optimizer, best: Best, test: np.ndarray, epoch: int) -> Tensors:
-    """The state of a classifying stage after an epoch, as `run` takes it up again."""
-    place = {"test": torch.from_numpy(test), "epoch": torch.tensor(epoch)}
-    return stack.state("params/") | optimizer.state("adam/") | best.state() | place
+    yield from Classifier(
+        stage=NAME,
+        epochs=config.align.epochs,
+        stack=stack,
+        optimizer=optimizer,
+        dev=data.part("dev"),
+        test=data.part("test"),
+        train=partial(_epoch, config.align, data, stack, optimizer),
+        logits=logits,
+        finish=lambda best: Finished(artifact=_artifact(data, best)),
+    ).run(state)
 
 
 def _epoch(config: Align, data: Data, stack: Stack, optimizer: Optimizer, index: int) -> dict[str, np.ndarray]:

@@ -16,10 +16,10 @@ from trainables.losses import weighted_cross_entropy
 from trainables.mi_infogan import align, generate
 from trainables.mi_infogan.config import Config
 from trainables.mi_infogan.data import Data
-from trainables.scoring import Part, score
-from trainables.selection import Best
+from trainables.scoring import Part
 from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, mlp, seed_of
 from trainables.task import Task
+from trainables.training import Classifier
 
 NAME = "augment"
 #: Real (0) or generated (1) audio and text of the four pairings (h, t), (h, t'), (h', t), (h', t').
@@ -106,9 +106,10 @@ class Inputs:
 
     def draw(self, epoch: int) -> None:
         """Generate the pool's features: once, or anew each epoch where the config says so."""
-        if self._generators is None:
+        redraw = self._config.augment.redraw
+        if self._generators is None or (self._fake is not None and not redraw):
             return
-        number = epoch if self._config.augment.redraw else 0
+        number = epoch if redraw else 0
         draws = Draws(self._data.task, NAME, "noise", number, device=self._data.device)
         self._fake = generate.sample(self._config, self._data, self._generators, self._pool.utterance, draws)
 
@@ -162,35 +163,22 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     if settings.source == "generated":
         G = generate.build(config, data, frozen.h.shape[-1])[0].load(artifacts[generate.NAME], "G/")
     pool = Pool.make(config, data)
-    inputs, stack, best = Inputs(config, data, frozen, G, pool), build(config, data, frozen), Best(data.rows)
+    inputs, stack = Inputs(config, data, frozen, G, pool), build(config, data, frozen)
     optimizer = Optimizer([stack], learning_rate=settings.learning_rate)
-    counts, done = np.zeros((data.rows, data.classes, data.classes), dtype=np.int64), 0
-    if state is not None:
-        stack.load(state, "params/")
-        optimizer.load(state, "adam/")
-        best.load(state)
-        counts, done = state["test"].numpy(), int(state["epoch"])
-    dev, test, weights = data.part("dev"), data.part("test"), _weights(config, data, pool)
 
-    def logits(part: Part, rows: np.ndarray) -> Tensor:
-        return stack.apply(inputs.held_out(part.index[rows], rows), rows)
+    def logits(part: Part, rows: np.ndarray) -> Tensors:
+        return {settings.inputs: stack.apply(inputs.held_out(part.index[rows], rows), rows)}
 
-    for index in range(done + 1, settings.epochs + 1):
-        if index == done + 1 or settings.redraw:
-            inputs.draw(index)
-        terms = _epoch(config, data, pool, inputs, stack, optimizer, weights, index)
-        confusions, better = score(best, dev, test, logits, settings.inputs, counts)
-        counts = confusions["test", settings.inputs]
-        best.keep(better, stack.params)
-        yield Epoch(
-            stage=NAME,
-            index=index,
-            total=settings.epochs,
-            confusions=confusions,
-            terms=terms,
-            snapshot=partial(align.snapshot, stack, optimizer, best, counts, index),
-            artifact=dict(best.tensors) if index == settings.epochs else None,
-        )
+    yield from Classifier(
+        stage=NAME,
+        epochs=settings.epochs,
+        stack=stack,
+        optimizer=optimizer,
+        dev=data.part("dev"),
+        test=data.part("test"),
+        train=partial(_epoch, config, data, pool, inputs, stack, optimizer, _weights(config, data, pool)),
+        logits=logits,
+    ).run(state)
 
 
 def _epoch(
@@ -205,6 +193,7 @@ def _epoch(
 ) -> dict[str, np.ndarray]:
     draws, means, settings = Draws(data.task, NAME, index, device=data.device), Means(), config.augment
     size = settings.batch_size
+    inputs.draw(index)
 
     def loss(params: Tensors, features: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
         return weighted_cross_entropy(stack.call(params, features), labels, weight)
