@@ -8,7 +8,7 @@ from typing import Literal
 
 from trainables.errors import InputError
 
-#: Every modality there can be, in the order in which names list them.
+#: Every modality there can be, in the order in which names list them; a feature column starts with one and `_`.
 MODALITIES = ("audio", "text", "video")
 #: What a method may be told to classify: all that the study has, or some of it.
 Inputs = Literal["all", "audio", "text", "video", "audio+text", "audio+video", "text+video"]

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 
 from trainables.errors import InputError
 
-#: The feature columns of a modality start with its name and an underscore.
 #: Columns that describe an utterance, as far as anything here reads them.
 DESCRIPTION = ("utterance_id", "speaker", "session", "dialogue", "turn", "split", "label", "transcript")
 
