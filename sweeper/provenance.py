@@ -64,7 +64,7 @@ def describe(
         "folds": [_fold(fold, task) for fold in task.folds],
         "rows": [[fold.name, seed] for fold, seed in task.rows],
         "seeds": list(study.seeds),
-        "method": {name: getattr(method, name) for name in ("name", "title", "citation", "version")},
+        "method": _method(method),
         "published": [asdict(each) for each in spaces.published],
         "parameters": {path: _range(each) for path, each in space.items()},
         "ablation": {
@@ -110,6 +110,12 @@ def selection(study: Study, writer: Writer) -> dict[str, Any]:
     best = writer.best()
     reference = parents[0] if parents else ""
     return {"reference": reference, "best": best["arm"] if best else "", "text": text}
+
+
+def _method(method: Method) -> dict[str, Any]:
+    """What is cited of a method, and its diagnostics in words: the report knows no method by name."""
+    cited = {name: getattr(method, name) for name in ("name", "title", "citation", "version")}
+    return cited | {"measures": {name: list(words) for name, words in method.measures.items()}}
 
 
 def _corpus(study: Study, task: Task) -> dict[str, Any]:

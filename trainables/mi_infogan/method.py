@@ -100,5 +100,26 @@ METHOD = Method(
         ),
     ),
     predict=predict,
+    measures={
+        "spread_ratio": (
+            "Spread ratio",
+            "spread around the class means, generated / real; 0 is collapse to one prototype a class",
+        ),
+        "noise_spread": (
+            "Noise spread",
+            "spread over the noise alone, at fixed label and text / spread of real ones around the class means",
+        ),
+        "norm_ratio": (
+            "Norm ratio",
+            "mean length of generated / of real features; far from 1 is a generator that blew up",
+        ),
+        "mi_y": ("I(c; h), emotion", "lower bound in nats; at most log(number of classes)"),
+        "mi_t": ("I(c; h), text", "lower bound in nats; at most the log of the number of texts told apart"),
+        "recall_real": ("Recall of real", "share of real features of a class that the frozen classifier calls so"),
+        "recall_generated": (
+            "Recall of generated",
+            "share of generated features of a class that the frozen classifier calls so; near 1 is prototypes",
+        ),
+    },
     version=1,
 )
