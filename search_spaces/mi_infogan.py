@@ -114,5 +114,4 @@ SPACES = Spaces(
     ),
     requires=("audio",),
     needs={"text": frozenset({"align.alpha", "align.beta", "align.temperature", "generate.lambda_t", "generate.text"})},
-    values_need={("augment.inputs", "audio+text"): "text"},
 )

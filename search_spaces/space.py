@@ -7,8 +7,8 @@ for integers too; each range checks itself when it is made.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from trainables.errors import InputError
@@ -161,7 +161,7 @@ class Spaces:
         published: The paper's numbers of the full model.
         requires: Modalities the method cannot do without.
         needs: By modality, the fields that change nothing when the study leaves that modality out.
-        values_need: Values that cannot be had without a modality: (field path, value) -> modality.
+        unlabeled: Whether the method trains on utterances without labels.
     """
 
     method: str
@@ -172,7 +172,7 @@ class Spaces:
     published: tuple[Published, ...] = ()
     requires: tuple[str, ...] = ()
     needs: Mapping[str, frozenset[str]]
-    values_need: Mapping[tuple[str, Any], str] = field(default_factory=dict)
+    unlabeled: bool = False
 
     def __post_init__(self) -> None:
         if self.default_space not in self.spaces:
@@ -184,6 +184,22 @@ class Spaces:
     def idle(self, path: str, modalities: tuple[str, ...]) -> bool:
         """Whether a field changes nothing when only these modalities are used."""
         return any(path in fields for modality, fields in self.needs.items() if modality not in modalities)
+
+
+def lacking(change: Mapping[str, Any], modalities: Sequence[str]) -> str:
+    """The first modality that values of fields called ``inputs`` name and a study does not have; "" if none.
+
+    Args:
+        change: Values by field path.
+        modalities: What the study has.
+    """
+    named = [
+        each
+        for path, value in change.items()
+        if path.rpartition(".")[2] == "inputs" and value != "all"
+        for each in str(value).split("+")
+    ]
+    return next((each for each in named if each not in modalities), "")
 
 
 def _check_bounds(low: float, high: float, log: bool, step: float | None) -> None:

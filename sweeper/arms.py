@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from search_spaces.change import apply, difference, get_field, paths
-from search_spaces.space import AblationRow, Spaces
+from search_spaces.space import AblationRow, Spaces, lacking
 from sweeper.check import ablation_rows, active, search_space, sensitivity_grid
 from sweeper.study import Study
 from trainables.methods import config_of
@@ -102,6 +102,8 @@ def sensitivity_arms(
         if study.modalities is not None and spaces.idle(path, study.modalities):
             continue
         for value in values:
+            if study.modalities is not None and lacking({path: value}, study.modalities):
+                continue
             config = apply(around, {path: value})
             value = get_field(config, path)
             name = f"{path} = {value:g}" if isinstance(value, float) else f"{path} = {value}"
@@ -116,7 +118,8 @@ def rows_in_effect(study: Study, spaces: Spaces) -> list[tuple[AblationRow, dict
 
     A row cut down to what another row is about anyway is left to that row.
     """
-    rows = ablation_rows(study, spaces)
+    have = study.modalities
+    rows = [row for row in ablation_rows(study, spaces) if have is None or not lacking(row.change, have)]
     whole = [row.change for row in rows]
     cut = [(row, effective(row, spaces, study.modalities)) for row in rows]
     return [(row, change) for row, change in cut if change == row.change or (change and change not in whole)]
@@ -157,7 +160,9 @@ def _ablation_notes(study: Study, spaces: Spaces, without: str) -> list[str]:
     kept = rows_in_effect(study, spaces)
     names = [row.name for row, _ in kept]
     for row in ablation_rows(study, spaces):
-        if row.name not in names:
+        if missing := lacking(row.change, study.modalities or ()):
+            notes.append(f"ablation: row {row.name!r} needs {missing}, it is left out")
+        elif row.name not in names:
             notes.append(f"ablation: row {row.name!r} {without} beyond other rows, it is left out")
     for row, change in kept:
         fields = paths(apply(study.method_config(), change))

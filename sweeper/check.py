@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 import search_spaces
 from search_spaces.change import apply, check_path, did_you_mean, field_type, paths
-from search_spaces.space import AblationRow, Choice, Float, Int, Range, Space, Spaces
+from search_spaces.space import AblationRow, Choice, Float, Int, Range, Space, Spaces, lacking
 from sweeper.study import Ranges, Study
 from trainables.errors import InputError
 
@@ -25,7 +25,8 @@ def check(study: Study) -> None:
     spaces = search_spaces.get(study.method)
     _check_modalities(study, spaces)
     config = _at("config", study.method_config)
-    _check_values_have_modalities(study, spaces, config)
+    _check_inputs(study, config)
+    _check_unlabeled(study, spaces)
     if study.search:
         space = search_space(study, spaces)
         if not active(space, spaces, study.modalities):
@@ -125,13 +126,17 @@ def _check_modalities(study: Study, spaces: Spaces) -> None:
             raise InputError(f"features.{modality}: {modality} is none of the modalities; remove it or add it there")
 
 
-def _check_values_have_modalities(study: Study, spaces: Spaces, config: BaseModel) -> None:
+def _check_inputs(study: Study, config: BaseModel) -> None:
     if study.modalities is None:
         return
-    fields = paths(config)
-    for (path, value), modality in spaces.values_need.items():
-        if fields[path] == value and modality not in study.modalities:
-            raise InputError(f"config.{path}: {value!r} needs {modality}, found {list(study.modalities)}")
+    for path, value in paths(config).items():
+        if missing := lacking({path: value}, study.modalities):
+            raise InputError(f"config.{path}: {value!r} needs {missing}, found {list(study.modalities)}")
+
+
+def _check_unlabeled(study: Study, spaces: Spaces) -> None:
+    if study.unlabeled is not None and not spaces.unlabeled:
+        raise InputError(f"unlabeled: {study.method} does not train on unlabeled utterances; remove it")
 
 
 def _check_around(study: Study, kind: str) -> None:

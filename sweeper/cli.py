@@ -112,10 +112,9 @@ def plan(study: StudyFile, settings: Settings = None) -> None:
     from sweeper import plan as plans
     from sweeper import render, speed
     from sweeper.study import load
-    from trainables import corpus as corpora
 
     asked = load(study, settings or ())
-    corpus = corpora.load(asked.corpus, features=asked.features, modalities=asked.modalities)
+    corpus = plans.corpus_of(asked)
     made = plans.make(asked, corpus)
     recorded = speed.recorded(asked, made.rows, corpus.fingerprint)
     seconds = made.seconds(recorded or speed.timed(made, corpus), plans.concurrent(asked))

@@ -15,6 +15,8 @@ from sweeper import __version__, yamlfile
 from trainables.errors import InputError
 
 METRICS = ("uar", "war", "wf1", "macro_f1")
+#: What is kept of the corpus: where it is and which of it was used.
+_CORPUS = ("name", "path", "where", "unlabeled", "fingerprint", "classes", "columns")
 _SELECTION = "highest mean dev UAR over folds and seeds; test took no part in it"
 
 
@@ -39,7 +41,7 @@ def best(run: str | Path, arm: str | None = None) -> dict[str, Any]:
         "method": about["method"]["name"],
         "method_version": about["method"]["version"],
         "config": json.loads(chosen["config"]),
-        "corpus": {key: about["corpus"][key] for key in ("name", "path", "fingerprint", "classes", "columns")},
+        "corpus": {key: about["corpus"].get(key) for key in _CORPUS},
         "protocol": about["protocol"],
         "seeds": about["seeds"],
         "evidence": _evidence(run, about, trials, folds, chosen),

@@ -37,6 +37,8 @@ MODEL_FORMAT = 1
 
 class _Corpus(BaseModel):
     path: str
+    where: dict[str, str | list[str]] | None = None
+    unlabeled: str | None = None
     fingerprint: str
     columns: Annotated[dict[str, str], Field(min_length=1)]
 
@@ -110,16 +112,21 @@ def train(
     content = read_best(best)
     out = Path(out)
     _check_empty(out)
-    columns = content["corpus"]["columns"]
-    data = corpora.load(corpus or content["corpus"]["path"], features=columns, modalities=tuple(columns))
+    about = _Corpus.model_validate(content["corpus"])
+    data = corpora.read(
+        corpus or about.path,
+        features=about.columns,
+        modalities=tuple(about.columns),
+        where=None if corpus else about.where,
+        unlabeled=about.unlabeled,
+    )
     method = methods.get(content["method"])
     with _inside(f"{best}: config"):
         config = _config(method, content)
     task = Task(data, (_everything(data, split),), tuple(seeds or content["seeds"]))
     out.mkdir(parents=True, exist_ok=True)  # before hours of training, not after
     artifacts = fit(method, config, task, watch)
-    about = _about(content, config, data, task, split)
-    _write(out, artifacts, about)
+    _write(out, artifacts, _about(content, config, data, task, split))
     return out
 
 
@@ -205,6 +212,8 @@ def _about(
         "seeds": list(task.seeds),
         "trained_on": {
             "corpus": corpus.name,
+            "where": content["corpus"].get("where"),
+            "unlabeled": content["corpus"].get("unlabeled"),
             "fingerprint": corpus.fingerprint,
             "same_as_sweep": corpus.fingerprint == content["corpus"]["fingerprint"],
             "split": split,

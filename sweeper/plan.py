@@ -15,6 +15,7 @@ from search_spaces.space import Choice, Space, Spaces
 from sweeper.arms import ablation_arms, left_out, reference_arm, rows_in_effect, sensitivity_arms
 from sweeper.check import active, search_space, sensitivity_grid
 from sweeper.study import Study
+from trainables import corpus as corpora
 from trainables import methods
 from trainables.corpus import Corpus
 from trainables.methods import Method
@@ -84,6 +85,21 @@ class Plan:
             Seconds, or None when the speed is not known.
         """
         return None if seconds_per_epoch is None else self.epochs * seconds_per_epoch / max(1, concurrent)
+
+
+def corpus_of(study: Study) -> Corpus:
+    """Read the corpus of a study, with the second, unlabeled one where it names one.
+
+    Raises:
+        InputError: If either cannot be used.
+    """
+    return corpora.read(
+        study.corpus,
+        features=study.features,
+        modalities=study.modalities,
+        where=study.where,
+        unlabeled=study.unlabeled,
+    )
 
 
 def make(study: Study, corpus: Corpus) -> Plan:
@@ -163,4 +179,4 @@ def _epochs(method: Method, configs: list[Any]) -> dict[str, int]:
     return counts
 
 
-__all__ = ["Group", "Plan", "concurrent", "make"]
+__all__ = ["Group", "Plan", "concurrent", "corpus_of", "make"]

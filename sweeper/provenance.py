@@ -124,6 +124,8 @@ def _corpus(study: Study, task: Task) -> dict[str, Any]:
     counts = np.bincount(corpus.labels[labeled], minlength=len(corpus.classes))
     return {
         "path": study.corpus,
+        "where": study.where,
+        "unlabeled": study.unlabeled,
         "name": corpus.name,
         "fingerprint": corpus.fingerprint,
         "utterances": len(corpus.labels),

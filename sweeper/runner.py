@@ -39,7 +39,6 @@ from sweeper.searcher import StudySearcher
 from sweeper.study import Study
 from sweeper.tables import Frame
 from sweeper.worker import ArmTrainable, reason
-from trainables import corpus as corpora
 from trainables import methods
 from trainables.errors import InputError
 from trainables.methods import Method
@@ -104,7 +103,7 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
         InputError: If the corpus or the run folder does not fit the study, or the cluster is too small.
     """
     console = console or Console(stderr=True)
-    corpus = corpora.load(study.corpus, features=study.features, modalities=study.modalities)
+    corpus = plan.corpus_of(study)
     planned = plan.make(study, corpus)
     job = _Job(planned, Task(corpus, planned.folds, study.seeds), console)
     new = not job.folder.exists()

@@ -185,6 +185,10 @@ class Study(_Section):
     """What is used of the corpus; None takes all it has."""
     features: dict[str, str] | None = None
     """Feature column by modality, where the corpus has several."""
+    where: dict[str, str | tuple[str, ...]] | None = None
+    """Use only utterances with these values of these columns, such as ``{scenario: improvised}``."""
+    unlabeled: str | None = Field(None, min_length=1)
+    """A second corpus, whose utterances a semi-supervised method trains on without their labels."""
     config: dict[str, Any] = {}
     """Fixed changes to the paper's defaults, nested as the method's config."""
     search: Search | None = None
@@ -299,7 +303,11 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     # Before and after: an override may stand in either place too, and then wins.
     document = _seeds_in_one_place(yamlfile.read(path), wins=False)
     study = build(_seeds_in_one_place(yamlfile.override(document, overrides), wins=True))
-    return study.model_copy(update={"corpus": _corpus_path(study.corpus, Path(path).parent)})
+    beside = Path(path).parent
+    places = {"corpus": _corpus_path(study.corpus, beside)}
+    if study.unlabeled is not None:
+        places["unlabeled"] = _corpus_path(study.unlabeled, beside)
+    return study.model_copy(update=places)
 
 
 def build(document: yamlfile.Document) -> Study:

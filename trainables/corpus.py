@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from trainables import corpus_features
 from trainables.corpus_files import File, Files, in_memory, open_folder, text_column
+from trainables.corpus_rows import Where, joined, matching
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ _FINGERPRINT_VERSION = b"corpus 1"
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a method is trained on; rows are utterances, sorted by ``utterance_id``.
+    """What a method is trained on; rows are utterances, sorted by ``utterance_id`` within each corpus.
 
     Attributes:
         name: The folder's name, or ``builtin``.
         utterances: N rows with ``utterance_id``, ``speaker``, ``session``, ``dialogue``, ``turn``, ``label``
-            (NA = unlabeled), and ``split`` and ``transcript`` where the corpus has them.
+            (NA = unlabeled), ``split`` and ``transcript`` where the corpus has them, and ``corpus`` where it was
+            joined from two.
         features: Modality -> vectors, float32, shape (N, D), all NaN where the modality is missing.
         present: Modality -> which utterances have it, bool, shape (N,).
         labels: Class indices, int64, shape (N,); -1 = unlabeled.
@@ -61,6 +63,13 @@ class Corpus:
         """Speaker of each utterance, shape (N,), objects."""
         return self.utterances["speaker"].to_numpy(dtype=object)
 
+    @property
+    def guests(self) -> np.ndarray:
+        """Which utterances come from a second, unlabeled corpus, shape (N,), bool."""
+        if "corpus" not in self.utterances:
+            return np.zeros(len(self.labels), dtype=bool)
+        return (self.utterances["corpus"] != self.name).to_numpy(dtype=bool, copy=True)
+
 
 def load(
     path: str | Path,
@@ -68,6 +77,7 @@ def load(
     features: Mapping[str, str] | None = None,
     modalities: Sequence[str] | None = None,
     labeled: bool = True,
+    where: Where | None = None,
 ) -> Corpus:
     """Read and check a corpus.
 
@@ -84,6 +94,7 @@ def load(
         modalities: Which modalities to read; by default all.
         labeled: Refuse a corpus that cannot be trained on: no labels, fewer than two classes, or a class with a
             single utterance. Prediction needs none.
+        where: Use only utterances with these values, such as ``{"scenario": "improvised"}``.
 
     Raises:
         InputError: In one line: file, column, row, what was found, and the remedy.
@@ -91,29 +102,94 @@ def load(
     files = builtin() if str(path) == BUILTIN else open_folder(Path(path))
     columns = corpus_features.choose(files, features, modalities)
     utterances, warnings = _utterances(files)
-    classes = tuple(sorted(utterances["label"].dropna().unique()))
+    position = {name: row for row, name in enumerate(utterances["utterance_id"])}
+    keep = matching(files, position, where or {})
+    utterances = utterances[keep].reset_index(drop=True)
     if labeled:
         _check_labels(files, utterances["label"])
-    index = {name: number for number, name in enumerate(classes)}
-    labels = np.array([index.get(label, -1) for label in utterances["label"]], dtype=np.int64)
-    position = {name: row for row, name in enumerate(utterances["utterance_id"])}
     arrays: dict[str, np.ndarray] = {}
     present: dict[str, np.ndarray] = {}
     for modality, column in columns.items():
-        arrays[modality], present[modality], warning = corpus_features.read(files, modality, column, position)
+        vectors, there, warning = corpus_features.read(files, modality, column, position)
+        arrays[modality], present[modality] = vectors[keep], there[keep]
         warnings += [warning] if warning else []
     from trainables.corpus_check import content_warnings
 
     warnings += content_warnings(utterances, arrays, present, columns)
+    return _corpus(files.corpus, utterances, arrays, present, columns, warnings)
+
+
+def read(
+    path: str | Path,
+    *,
+    features: Mapping[str, str] | None = None,
+    modalities: Sequence[str] | None = None,
+    where: Where | None = None,
+    unlabeled: str | Path | None = None,
+) -> Corpus:
+    """`load` a corpus to train on, `with_unlabeled` utterances of a second one where that is named.
+
+    Raises:
+        InputError: As those two do.
+    """
+    corpus = load(path, features=features, modalities=modalities, where=where)
+    if unlabeled is None:
+        return corpus
+    try:
+        other = load(unlabeled, features=corpus.columns, modalities=tuple(corpus.columns), labeled=False)
+    except InputError as error:
+        raise InputError(f"unlabeled: {error}") from None
+    return with_unlabeled(corpus, other)
+
+
+def with_unlabeled(corpus: Corpus, other: Corpus) -> Corpus:
+    """A labeled corpus with the utterances of another as unlabeled ones, for semi-supervised training.
+
+    Args:
+        corpus: What is classified; it alone is held out from and tested on.
+        other: Its labels are dropped; it must have the same feature columns.
+
+    Raises:
+        InputError: If the two are one corpus, or their vectors differ in size.
+    """
+    if corpus.fingerprint == other.fingerprint:
+        raise InputError("unlabeled: is the corpus itself, whose unlabeled utterances are used anyway; remove it")
+    for modality, column in corpus.columns.items():
+        sizes = [each.features[modality].shape[1] for each in (corpus, other)]
+        if sizes[0] != sizes[1]:
+            raise InputError(
+                f"unlabeled: {column} of corpus {other.name} has {sizes[1]} values, that of {corpus.name} {sizes[0]}; "
+                "extract both with the same settings"
+            )
+    return _corpus(
+        corpus.name,
+        joined(corpus.utterances, other.utterances, corpus.name, other.name),
+        {name: np.concatenate([corpus.features[name], other.features[name]]) for name in corpus.features},
+        {name: np.concatenate([corpus.present[name], other.present[name]]) for name in corpus.present},
+        corpus.columns,
+        [*corpus.warnings, *(f"unlabeled {other.name}: {each}" for each in other.warnings)],
+    )
+
+
+def _corpus(
+    name: str,
+    utterances: pd.DataFrame,
+    features: Mapping[str, np.ndarray],
+    present: Mapping[str, np.ndarray],
+    columns: Mapping[str, str],
+    warnings: Sequence[str],
+) -> Corpus:
+    classes = tuple(sorted(utterances["label"].dropna().unique()))
+    index = {each: number for number, each in enumerate(classes)}
     return Corpus(
-        name=files.corpus,
+        name=name,
         utterances=utterances,
-        features=arrays,
+        features=features,
         present=present,
-        labels=labels,
+        labels=np.array([index.get(label, -1) for label in utterances["label"]], dtype=np.int64),
         classes=classes,
         columns=columns,
-        fingerprint=fingerprint(utterances, arrays, present),
+        fingerprint=fingerprint(utterances, features, present),
         warnings=tuple(warnings),
     )
 
@@ -151,7 +227,7 @@ def fingerprint(utterances: pd.DataFrame, features: Mapping[str, np.ndarray], pr
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part)
 
-    for name in ("utterance_id", "speaker", "session", "dialogue", "turn", "split", "label"):
+    for name in ("utterance_id", "speaker", "session", "dialogue", "turn", "split", "label", "corpus"):
         if name in utterances:
             texts = [None if pd.isna(value) else str(value) for value in utterances[name]]
             add(name.encode(), *(b"\0" if text is None else b"\1" + text.encode() for text in texts))

@@ -67,6 +67,19 @@ class Normaliser:
             out = out @ self.basis
         return out * torch.from_numpy(present.astype(np.float32))[None, :, None]
 
+    def adapted(self, features: np.ndarray, present: np.ndarray) -> Normaliser:
+        """The same projection after standardisation by these features, of another corpus, instead.
+
+        Args:
+            features: Raw features, shape (N, D).
+            present: Which are there, shape (N,).
+        """
+        x = features[present].astype(np.float64)
+        mean, std = x.mean(axis=0), x.std(axis=0)
+        std[std < 1e-6 * np.maximum(np.abs(mean), 1.0)] = 1.0
+        folds = len(self.mean)
+        return Normaliser(_tensor(np.tile(mean, (folds, 1))), _tensor(np.tile(std, (folds, 1))), self.basis)
+
     def state(self, prefix: str) -> Tensors:
         """Its tensors by prefixed name."""
         parts = {"mean": self.mean, "std": self.std, "basis": self.basis}

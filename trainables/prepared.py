@@ -155,8 +155,21 @@ class Prepared:
 
 
 def apply(normalisers: Mapping[str, Normaliser], corpus: Corpus) -> Tensors:
-    """Normalised features of a corpus by modality, shape (F, N, D)."""
-    return {name: each.apply(corpus.features[name], corpus.present[name]) for name, each in normalisers.items()}
+    """Normalised features of a corpus by modality, shape (F, N, D).
+
+    Utterances of a second, unlabeled corpus are standardised by themselves: a shift between the recordings of two
+    corpora says nothing about emotion.
+    """
+    return {name: _applied(each, corpus, name) for name, each in normalisers.items()}
+
+
+def _applied(normaliser: Normaliser, corpus: Corpus, modality: str) -> Tensor:
+    features, present, guests = corpus.features[modality], corpus.present[modality], corpus.guests
+    out = normaliser.apply(features, present)
+    if (present & guests).any():
+        adapted = normaliser.adapted(features[guests], present[guests])
+        out[:, torch.from_numpy(guests)] = adapted.apply(features[guests], present[guests])
+    return out
 
 
 def normalised(artifact: Mapping[str, Tensor], corpus: Corpus, modalities: Sequence[str], rows: int) -> Tensors:

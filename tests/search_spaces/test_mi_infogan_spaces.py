@@ -94,8 +94,3 @@ def test_every_grid_fits_its_field_and_holds_the_paper_default(path, values):
 def test_what_needs_text_are_fields():
     assert SPACES.needs["text"] <= set(paths(PAPER))
     assert SPACES.requires == ("audio",)
-
-
-@pytest.mark.parametrize(("path", "value"), SPACES.values_need)
-def test_values_that_need_a_modality_are_values_of_their_field(path, value):
-    assert get_field(apply(PAPER, {path: value}), path) == value

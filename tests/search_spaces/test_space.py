@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.space import AblationRow, Choice, Float, Int, Published, Spaces
+from search_spaces.space import AblationRow, Choice, Float, Int, Published, Spaces, lacking
 from trainables.errors import InputError
 
 
@@ -101,3 +101,18 @@ def test_a_field_is_idle_only_without_the_modality_it_needs():
 def test_spaces_check_themselves(changes, says):
     with pytest.raises(InputError, match=says):
         _spaces(**changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "modalities", "missing"),
+    [
+        ({"inputs": "all"}, ("audio",), ""),
+        ({"inputs": "text"}, ("audio",), "text"),
+        ({"augment.inputs": "audio+text"}, ("audio", "text"), ""),
+        ({"augment.inputs": "audio+text"}, ("text",), "audio"),
+        ({"fit.C": 1.0}, ("audio",), ""),
+        ({"outputs": "text"}, ("audio",), ""),
+    ],
+)
+def test_inputs_name_the_modalities_they_need(change, modalities, missing):
+    assert lacking(change, modalities) == missing

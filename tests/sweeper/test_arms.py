@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from sweeper.arms import (
     arm_id,
     left_out,
     reference_arm,
+    rows_in_effect,
     search_arm,
     sensitivity_arms,
 )
@@ -170,3 +172,15 @@ def test_a_suggestion_outside_the_config_is_refused():
 def test_a_row_needs_a_change():
     with pytest.raises(InputError):
         AblationRow("empty", {}, "")
+
+
+def test_rows_and_values_that_need_a_missing_modality_are_left_out():
+    given = {"sensitivity": {"parameters": {"augment.inputs": ["audio", "audio+text"]}}}
+    both, audio = _study(**given), _study(**given, modalities=["audio"])
+    assert [arm.value for arm in _sensitivity(both)] == ["audio+text"]
+    assert _sensitivity(audio) == []
+    row = AblationRow("With text", {"augment.inputs": "audio+text"}, "ours")
+    spaces = dataclasses.replace(SPACES, ablation=(row,))
+    assert [each.name for each, _ in rows_in_effect(both, spaces)] == ["With text"]
+    assert rows_in_effect(audio, spaces) == []
+    assert "ablation: row 'With text' needs text, it is left out" in left_out(audio, spaces)

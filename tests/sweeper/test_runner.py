@@ -16,7 +16,7 @@ import yaml
 from rich.console import Console
 
 from sweeper import folder as folders
-from sweeper import layout, process, runner
+from sweeper import layout, plan, process, runner
 from sweeper.lock import held
 from sweeper.results import read_status
 from trainables.errors import InputError
@@ -266,8 +266,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 def started(study) -> None:
     """Make the run folder as the runner does, and go no further."""
-    planned = runner.plan.make(study, runner.corpora.load(study.corpus, modalities=study.modalities))
-    task = runner.Task(runner.corpora.load(study.corpus, modalities=study.modalities), planned.folds, study.seeds)
+    planned = plan.make(study, plan.corpus_of(study))
+    task = runner.Task(plan.corpus_of(study), planned.folds, study.seeds)
     job = runner._Job(planned, task, Console(file=io.StringIO()))
     job.folder.mkdir(parents=True)
     folders.enter(job.folder, job.study, job.describe())

@@ -40,6 +40,8 @@ protocol:
 - 1
 modalities: null
 features: null
+where: null
+unlabeled: null
 config:
   align:
     epochs: 4
@@ -392,3 +394,15 @@ def test_a_corpus_that_lacks_what_the_study_needs_is_refused(file):
     assert both.with_corpus({"audio": "a", "text": "b"}).modalities == ("audio", "text")
     with pytest.raises(InputError, match=r"config\.augment\.inputs: 'audio\+text' needs text"):
         both.with_corpus({"audio": "a"})
+
+
+def test_a_second_corpus_needs_a_method_that_learns_from_it(file):
+    with pytest.raises(InputError, match=r"unlabeled: mi_infogan does not train on unlabeled utterances; remove it"):
+        load(file, ["unlabeled=builtin"])
+
+
+def test_where_chooses_utterances_by_column(file):
+    assert load(file, ["where.scenario=improvised"]).where == {"scenario": "improvised"}
+    assert load(file, ["where={scenario: [improvised, read]}"]).where == {"scenario": ("improvised", "read")}
+    with pytest.raises(InputError, match=r"where"):
+        load(file, ["where.scenario=3"])
