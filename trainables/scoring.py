@@ -36,7 +36,7 @@ class Part:
         index = torch.zeros(len(parts), longest, dtype=torch.long)
         valid = torch.zeros(len(parts), longest, dtype=torch.bool)
         for row, part in enumerate(parts):
-            index[row, : len(part)] = torch.from_numpy(part)
+            index[row, : len(part)] = torch.tensor(part)  # a copy: parts of folds are read-only
             valid[row, : len(part)] = True
         index, valid = index.to(labels.device), valid.to(labels.device)
         return cls(index, valid, labels[index], classes)
