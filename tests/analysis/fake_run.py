@@ -63,6 +63,46 @@ class Plan:
     finished: bool = True
     corpus: str = "iemocap"
     warnings: tuple[str, ...] = ()
+    method: str = "mi_infogan"
+    #: Test conditions, and how much better or worse than the arm's level each is.
+    conditions: dict[str, float] = field(default_factory=lambda: {"audio": 0.0})
+    #: Ablation row -> what it changes more in one condition.
+    only_in: dict[str, dict[str, float]] = field(default_factory=dict)
+    #: Ablation row -> the conditions it is tested in, where not all.
+    tested_in: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Kinds of stored vectors, and their spread around the class means.
+    kinds: dict[str, float] = field(default_factory=lambda: {"real": 1.5, "generated": 0.6})
+    #: An ablation row whose vectors are kept too.
+    compared: str = ""
+    #: Words of the diagnostics as the run records them; a run of before they were recorded has none.
+    measures: dict[str, tuple[str, str]] | None = None
+    #: Published numbers of the full model: (condition, metric, mean, source).
+    published: tuple[tuple[str, str, float, str], ...] = ()
+    study: dict[str, object] = field(default_factory=dict)
+
+
+SOURCE = "Sun et al. 2024, table 2"
+
+
+def several(**changes) -> Plan:
+    """A run with three test conditions, kinds of vectors in two figures, and measures of its own."""
+    given = {
+        "name": "several",
+        "method": "cm_arr",
+        "conditions": {"audio": -0.08, "text": -0.03, "audio+text": 0.04},
+        "only_in": {USELESS: {"audio": -0.07}},
+        "kinds": {"audio: true": 1.5, "audio: recovered": 0.8, "text: true": 1.2, "text: recovered": 0.7},
+        "measures": {
+            "recovery_error": ("Recovery error", "mean squared error of the recovered features; 1 is the mean's"),
+            "spread": ("Spread", "spread of the latents; 0 is collapse"),
+            "recall": ("Recall", "share of a class that the recovered features keep"),
+        },
+        "published": (("audio", "uar", 0.5523, SOURCE), ("text", "uar", 0.6302, SOURCE))
+        + (("audio+text", "uar", 0.7431, SOURCE), ("audio+text", "war", 0.7311, f"{SOURCE}, 5-fold")),
+        "search": 6,
+        "stopped": 2,
+    }
+    return Plan(**{**given, **changes})
 
 
 @dataclass
@@ -83,7 +123,7 @@ def write(path: Path, plan: Plan | None = None) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     _write_tables(path, plan, rng, tables, reference)
     (path / "study.yaml").write_text(
-        yaml.safe_dump({"name": plan.name, "method": "mi_infogan", "seeds": list(plan.seeds)})
+        yaml.safe_dump({"name": plan.name, "method": plan.method, "seeds": list(plan.seeds), **plan.study})
     )
     (path / "provenance.json").write_text(json.dumps(_provenance(plan, reference)))
     (path / "status.json").write_text(json.dumps({"state": "finished" if plan.finished else "running"}))
@@ -226,19 +266,26 @@ def _curve(plan: Plan, rng: np.random.Generator, tables: _Tables, common: dict, 
     """Epochs of align, generate (which classifies nothing) and augment; returns the last dev UAR."""
     align, augment = plan.epochs
     rows = target
+    many = len(target)
     for epoch in range(1, min(seen, align) + 1):
         rows = target - plan.align_gain - 0.3 * np.exp(-epoch / 2) + rng.normal(0, 0.004, len(target))
-        tables.curves.append(_epoch(common, "align", epoch, epoch, rows))
+        tables.curves.append(_epoch(common, "align", epoch, epoch, rows, _terms(many, epoch, "ser", "contrast")))
     if seen > align:
         for epoch in range(1, 6):
-            tables.curves.append(_epoch(common, "generate", epoch, align, None))
+            tables.curves.append(_epoch(common, "generate", epoch, align, None, _terms(many, epoch, "game")))
         for epoch in range(1, augment + 1):
             rows = target + rng.normal(0, 0.004, len(target))
-            tables.curves.append(_epoch(common, "augment", epoch, align + epoch, rows))
+            tables.curves.append(_epoch(common, "augment", epoch, align + epoch, rows, _terms(many, epoch, "ser")))
     return float(rows.mean())
 
 
-def _epoch(common: dict, stage: str, epoch: int, budget: int, rows: np.ndarray | None) -> dict:
+def _terms(rows: int, epoch: int, *names: str) -> list[tuple[str, list[float]]]:
+    """Losses that fall, the later named the lower, each row a little apart from the one before."""
+    spread = 1 + 0.02 * np.arange(rows)
+    return [(name, ((0.2 + np.exp(-epoch / 3)) * spread / (1 + 9 * i)).tolist()) for i, name in enumerate(names)]
+
+
+def _epoch(common: dict, stage: str, epoch: int, budget: int, rows: np.ndarray | None, terms: list) -> dict:
     return {
         **common,
         "stage": stage,
@@ -247,35 +294,39 @@ def _epoch(common: dict, stage: str, epoch: int, budget: int, rows: np.ndarray |
         "seconds": float(epoch),
         "dev_uar": None if rows is None else float(rows.mean()),
         "rows": None if rows is None else rows.tolist(),
-        "terms": [("loss", [1.0])],
+        "terms": terms,
     }
 
 
 def _fold_rows(plan: Plan, rng: np.random.Generator, tables: _Tables, common: dict, target: np.ndarray) -> float:
     score = []
+    extra = plan.only_in.get(common["name"], {})
+    tested = plan.tested_in.get(common["name"], tuple(plan.conditions))
     for stage, gain in (("align", -plan.align_gain), ("augment", 0.0)):
         for row, level in enumerate(target):
             for split in ("dev", "test"):
-                counts = confusion(rng, level + gain, len(plan.classes), plan.per_class)
-                metrics = metrics_of(counts)
-                if split == "dev" and stage == "augment":
-                    score.append(metrics["uar"])
-                tables.folds.append(
-                    {
-                        **common,
-                        "stage": stage,
-                        "final": stage == "augment",
-                        "fold": fold_name(row // len(plan.seeds)),
-                        "seed": plan.seeds[row % len(plan.seeds)],
-                        "split": split,
-                        "condition": "audio",
-                        **metrics,
-                        "n": int(counts.sum()),
-                        "absent": [],
-                        "confusion": counts.ravel().tolist(),
-                        "epoch": 1 + row % 3,
-                    }
-                )
+                for condition in tested:
+                    shift = gain + plan.conditions[condition] + extra.get(condition, 0.0)
+                    counts = confusion(rng, level + shift, len(plan.classes), plan.per_class)
+                    metrics = metrics_of(counts)
+                    if split == "dev" and stage == "augment":
+                        score.append(metrics["uar"])
+                    tables.folds.append(
+                        {
+                            **common,
+                            "stage": stage,
+                            "final": stage == "augment",
+                            "fold": fold_name(row // len(plan.seeds)),
+                            "seed": plan.seeds[row % len(plan.seeds)],
+                            "split": split,
+                            "condition": condition,
+                            **metrics,
+                            "n": int(counts.sum()),
+                            "absent": [],
+                            "confusion": counts.ravel().tolist(),
+                            "epoch": 1 + row % 3,
+                        }
+                    )
     return float(np.mean(score))
 
 
@@ -355,11 +406,16 @@ def _provenance(plan: Plan, reference: str) -> dict:
         "rows": [[name, seed] for name in names for seed in plan.seeds],
         "seeds": list(plan.seeds),
         "method": {
-            "name": "mi_infogan",
+            "name": plan.method,
             "title": "Mutual information InfoGAN",
             "citation": "Ahn et al. 2025",
             "version": 1,
+            **({} if plan.measures is None else {"measures": {k: list(v) for k, v in plan.measures.items()}}),
         },
+        "published": [
+            {"corpus": "iemocap", "condition": c, "metric": m, "mean": v, "std": None, "source": s}
+            for c, m, v, s in plan.published
+        ],
         "parameters": {
             "align.alpha": {"low": 0.03, "high": 30.0, "log": True, "kind": "float"},
             "align.temperature": {"low": 0.03, "high": 1.0, "log": True, "kind": "float"},
@@ -384,32 +440,38 @@ def _write_tables(path: Path, plan: Plan, rng: np.random.Generator, tables: _Tab
     pq.write_table(pa.Table.from_pylist(tables.folds), path / "folds.parquet")
     pq.write_table(pa.Table.from_pylist(tables.curves, schema=_CURVES), path / "curves.parquet")
     if plan.diagnostics:
-        pq.write_table(pa.Table.from_pylist(_diagnostics(plan, rng, reference)), path / "diagnostics.parquet")
+        pq.write_table(pa.Table.from_pylist(_diagnostics(plan, rng, reference, tables)), path / "diagnostics.parquet")
     if plan.embeddings:
-        pq.write_table(pa.Table.from_pylist(_embeddings(plan, rng, reference)), path / "embeddings.parquet")
+        pq.write_table(pa.Table.from_pylist(_embeddings(plan, rng, reference, tables)), path / "embeddings.parquet")
 
 
-def _diagnostics(plan: Plan, rng: np.random.Generator, arm: str) -> list[dict]:
-    rows = []
-    for fold in range(plan.folds):
-        for seed in plan.seeds:
-            where = {"arm": arm, "fold": fold_name(fold), "seed": seed, "stage": "generate"}
-            for measure, value in (
-                ("mi_y", 1.1),
-                ("mi_t", 2.3),
-                ("spread_ratio", 0.4),
-                ("noise_spread", 0.3),
-                ("norm_ratio", 0.9),
-            ):
-                rows.append({**where, "measure": measure, "label": "", "value": value + rng.normal(0, 0.02)})
-            for label in plan.classes:
-                for measure, value in (("recall_generated", 0.97), ("recall_real", 0.6)):
-                    rows.append({**where, "measure": measure, "label": label, "value": value + rng.normal(0, 0.02)})
-    return rows
+_GENERATION = {"mi_y": 1.1, "mi_t": 2.3, "spread_ratio": 0.4, "noise_spread": 0.3, "norm_ratio": 0.9}
+_BY_CLASS = {"recall_generated": 0.97, "recall_real": 0.6}
 
 
-def _embeddings(plan: Plan, rng: np.random.Generator, arm: str) -> list[dict]:
+def _diagnostics(plan: Plan, rng: np.random.Generator, reference: str, tables: _Tables) -> list[dict]:
+    """Of the reference alone; of every row of the ablation too where the measures are the plan's own."""
+    ours = plan.measures is not None
+    values = dict.fromkeys(list(plan.measures or ())[:-1], 0.5) if ours else _GENERATION
+    by_class = dict.fromkeys(list(plan.measures or ())[-1:], 0.8) if ours else _BY_CLASS
+    rows = [t["arm"] for t in tables.trials if ours and t["kind"] == "ablation" and t["status"] == "done"]
+    named = [(measure, "", value) for measure, value in values.items()]
+    named += [(measure, label, value) for label in plan.classes for measure, value in by_class.items()]
+    return [
+        {
+            **{"arm": arm, "fold": fold_name(fold), "seed": seed, "stage": "generate"},
+            **{"measure": measure, "label": label, "value": value + 0.1 * place + rng.normal(0, 0.02)},
+        }
+        for place, arm in enumerate([reference, *rows])
+        for fold in range(plan.folds)
+        for seed in plan.seeds
+        for measure, label, value in named
+    ]
+
+
+def _embeddings(plan: Plan, rng: np.random.Generator, reference: str, tables: _Tables) -> list[dict]:
     centres = rng.normal(0, 3, (len(plan.classes), 16))
+    compared = [t["arm"] for t in tables.trials if t["name"] == plan.compared]
     return [
         {
             "arm": arm,
@@ -419,7 +481,8 @@ def _embeddings(plan: Plan, rng: np.random.Generator, arm: str) -> list[dict]:
             "label": label,
             "vector": (centres[index] + rng.normal(0, scale, 16)).astype(np.float32).tolist(),
         }
-        for kind, scale in (("real", 1.5), ("generated", 0.6))
+        for arm in [reference, *compared]
+        for kind, scale in plan.kinds.items()
         for index, label in enumerate(plan.classes)
         for _ in range(40)
     ]
