@@ -73,3 +73,117 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> T
     each = -torch.log_softmax(logits, dim=-1).gather(-1, labels[:, None])[:, 0]
     weight = weights[labels]
     return (each * weight).sum() / weight.sum()
+
+
+def squared_distances(first: Tensor, second: Tensor) -> Tensor:
+    """Squared Euclidean distance of every pair, shape (n, D) and (m, D) to (n, m); never below 0."""
+    squares = first.square().sum(-1)[:, None] + second.square().sum(-1)[None]
+    return (squares - 2 * first @ second.mT).clamp(min=0)
+
+
+def gaussian_kernel(first: Tensor, second: Tensor, sigma: Tensor | float) -> Tensor:
+    r"""exp(-\|x - x'\|^2 / 2 sigma^2) of every pair, shape (n, m), in (0, 1].
+
+    Source: Liang et al. 2020 (distribution matching), eq. 4.
+    """
+    return torch.exp(-squared_distances(first, second) / (2 * sigma**2))
+
+
+def median_distance(points: Tensor, present: Tensor | None = None) -> Tensor:
+    """Median Euclidean distance over all pairs of different points: the usual rule for a Gaussian kernel's sigma.
+
+    Nothing is learnt through it.
+
+    Args:
+        points: Shape (n, D), n at least 2.
+        present: Which points count, shape (n,), 0 or 1.
+
+    Returns:
+        Shape (), in the points' unit; tiny instead of 0 where all points are equal or fewer than two count.
+    """
+    points = points.detach()
+    row, column = torch.triu_indices(len(points), len(points), 1, device=points.device)
+    squares = squared_distances(points, points)[row, column]
+    if present is not None:
+        both = (present[row] > 0) & (present[column] > 0)
+        squares = torch.where(both, squares, torch.nan)
+    return squares.nanmedian().nan_to_num(0.0).clamp(min=1e-12).sqrt()
+
+
+def mmd(
+    first: Tensor,
+    second: Tensor,
+    *,
+    sigma: Tensor | float,
+    present: tuple[Tensor, Tensor] | None = None,
+    diagonal: bool = False,
+) -> Tensor:
+    r"""Squared maximum mean discrepancy of two samples under a Gaussian kernel, unbiased.
+
+    .. math:: \frac{1}{m(m-1)} \sum_{i \ne j} k(p_i, p_j) + \frac{1}{n(n-1)} \sum_{i \ne j} k(q_i, q_j)
+              - \frac{2}{mn} \sum_{i, j} k(p_i, q_j)
+
+    It does not know which p belongs to which q: any reordering of either sample gives the same number.
+
+    Source: Gretton et al. 2012, eq. 3; Liang et al. 2020 (distribution matching), eq. 3, where the first two sums
+    as printed include i = j: ``diagonal=True``. As k(x, x) = 1 this only adds the constant 1/(m-1) + 1/(n-1).
+
+    Args:
+        first: p, shape (m, D).
+        second: q, shape (n, D).
+        sigma: Bandwidth, in the unit of the points; positive.
+        present: Which points exist, shapes (m,) and (n,), 0 or 1.
+        diagonal: Include i = j, as printed.
+
+    Returns:
+        Shape (); may be slightly below 0, as its mean is 0 for equal distributions. 0 where a sample has fewer
+        than two points.
+    """
+    p, q = _weights(first, present and present[0]), _weights(second, present and present[1])
+    m, n = p.sum(), q.sum()
+    cross = torch.einsum("i,j,ij->", p, q, gaussian_kernel(first, second, sigma)) / (m * n).clamp(min=1)
+    value = _within(first, p, sigma, diagonal) + _within(second, q, sigma, diagonal) - 2 * cross
+    return torch.where((m > 1.5) & (n > 1.5), value, 0.0)
+
+
+def _weights(points: Tensor, present: Tensor | None) -> Tensor:
+    ones = torch.ones_like(points[:, 0])
+    return ones if present is None else ones * present.to(points.dtype)
+
+
+def _within(points: Tensor, weight: Tensor, sigma: Tensor | float, diagonal: bool) -> Tensor:
+    """Mean kernel value inside one sample, over m(m - 1) pairs."""
+    count, kernel = weight.sum(), gaussian_kernel(points, points, sigma)
+    if not diagonal:
+        kernel = kernel * (1 - torch.eye(len(points), dtype=points.dtype, device=points.device))
+    return torch.einsum("i,j,ij->", weight, weight, kernel) / (count * (count - 1)).clamp(min=1)
+
+
+def hsic(first: Tensor, second: Tensor, *, sigma: tuple[Tensor | float, Tensor | float], present: Tensor) -> Tensor:
+    r"""Hilbert-Schmidt independence criterion of paired samples under Gaussian kernels, unbiased.
+
+    It is the squared MMD between the pairs and the same points paired at random, under the product kernel
+    k(p, p') l(q, q'): 0 when the two sides are independent, larger the better one tells the other.
+
+    .. math:: \frac{1}{m(m-3)} \left[ \mathrm{tr}(KL) + \frac{1^T K 1 \cdot 1^T L 1}{(m-1)(m-2)}
+              - \frac{2}{m-2} 1^T K L 1 \right]
+
+    with the diagonals of K and L set to 0.
+
+    Source: Song et al. 2012, eq. 5; as MMD of pairs, Gretton et al. 2012, section 7.3.
+
+    Args:
+        first: p, shape (m, D).
+        second: q, row i is the partner of row i of ``first``, shape (m, E).
+        sigma: The bandwidths of both kernels.
+        present: Which pairs exist, shape (m,), 0 or 1.
+
+    Returns:
+        Shape (); 0 where there are fewer than four pairs.
+    """
+    weight = _weights(first, present)
+    off = torch.outer(weight, weight) * (1 - torch.eye(len(weight), dtype=first.dtype, device=first.device))
+    K, L = (gaussian_kernel(x, x, s) * off for x, s in zip((first, second), sigma, strict=True))
+    m = weight.sum().clamp(min=4)
+    value = (K * L).sum() + K.sum() * L.sum() / ((m - 1) * (m - 2)) - 2 / (m - 2) * (K.sum(0) * L.sum(0)).sum()
+    return torch.where(weight.sum() > 3.5, value / (m * (m - 3)), 0.0)
