@@ -22,6 +22,8 @@ def test_the_chosen_arm_is_exported_whole(run):
     assert Config.model_validate(content["config"]) == BEST
     assert (content["method"], content["method_version"], content["seeds"]) == ("mi_infogan", 1, [0, 1])
     assert content["corpus"] == {
+        "where": None,
+        "unlabeled": None,
         "name": "toy",
         "path": "builtin",
         "fingerprint": "f00d",

@@ -122,5 +122,5 @@ def test_a_corpus_that_does_not_fit_is_refused(tmp_path: Path, both: tuple[Corpu
     )
     with pytest.raises(InputError, match="unlabeled: audio_made3 of corpus wide has 5 values, that of here 3"):
         with_unlabeled(one, load(wide))
-    with pytest.raises(InputError, match="unlabeled: corpus .*nowhere"):
+    with pytest.raises(InputError, match=r"unlabeled: corpus .*nowhere"):
         corpora.read(tmp_path / "here", unlabeled=tmp_path / "nowhere")
