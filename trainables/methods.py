@@ -70,6 +70,8 @@ class Method:
 
 
 METHODS: dict[str, str] = {
+    "concat_mlp": "trainables.concat_mlp",
+    "linear": "trainables.linear",
     "mi_infogan": "trainables.mi_infogan",
 }
 
