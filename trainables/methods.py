@@ -71,8 +71,10 @@ class Method:
 
 METHODS: dict[str, str] = {
     "concat_mlp": "trainables.concat_mlp",
+    "distribution_matching": "trainables.distribution_matching",
     "linear": "trainables.linear",
     "mi_infogan": "trainables.mi_infogan",
+    "subspace_mapping": "trainables.subspace_mapping",
 }
 
 

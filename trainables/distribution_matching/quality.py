@@ -1,0 +1,204 @@
+"""Whether the latents still tell utterances apart, whether the modalities match, and what was rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.distribution_matching.config import Config
+from trainables.distribution_matching.fit import Fit
+from trainables.distribution_matching.model import Output, build, call
+from trainables.epoch import Diagnostic, Embedding, Tensors
+from trainables.losses import median_distance, mmd, squared_distances
+from trainables.prepared import Prepared
+from trainables.stacking import Stack, seed_of
+
+#: Latents spread less than this share of what the untrained encoder of the same row gives: collapsed.
+COLLAPSED_BELOW = 0.1
+#: Most utterances measured a row, and vectors kept for a figure.
+MEASURED, KEPT = 1000, 400
+
+MEASURES = {
+    "latent_spread": (
+        "Spread of latents",
+        "standard deviation of z around its mean, root mean square over dimensions, on the test part; in the latents' "
+        "own unit. At 0 every utterance has one latent.",
+    ),
+    "latent_spread_ratio": (
+        "Spread of latents against the untrained encoder",
+        f"the same, divided by that of the row's encoder before training; below {COLLAPSED_BELOW:g} the latents have "
+        "collapsed to a point, which the paper warns of, and the arm is flagged.",
+    ),
+    "latent_rank": (
+        "Effective rank of latents",
+        "exp of the entropy of the covariance's normalised eigenvalues: how many directions of z are in use, from 1 to "
+        "the latent's size. Near 1 all utterances lie on a line.",
+    ),
+    "latent_mmd": (
+        "MMD between modalities",
+        "eq. 3 (unbiased, squared) between the latents of two modalities on the test part, sigma the median distance; "
+        "0 when the two distributions are equal, at most 2.",
+    ),
+    "pair_match": (
+        "Pairs that match",
+        "chance that an utterance's latents of two modalities lie nearer to each other than the first one's to another "
+        "utterance's; 0.5 is what matching the distributions alone can give, 1 is best.",
+    ),
+    "reconstruction_r2": (
+        "Variance rebuilt",
+        "share of the test features' variance around the train mean that the auto-encoder rebuilds; 1 is best, 0 is no "
+        "better than the mean, below 0 is worse.",
+    ),
+    "labeled": ("Labeled utterances", "train utterances whose label was read."),
+    "unlabeled": (
+        "Unlabeled utterances",
+        "utterances of eq. 8, those counted once that balancing repeats; 0 means that the arm was fully supervised.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `measure` found."""
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+def measure(config: Config, fit: Fit, tensors: Tensors) -> Report:
+    """Measure every row at its chosen epoch, on its test part, or on its labeled part where nothing is held out.
+
+    Args:
+        config: The settings.
+        fit: What was trained.
+        tensors: The chosen parameters.
+    """
+    prepared = fit.prepared
+    trained = build(fit.network, prepared, fit.stage).load(tensors)
+    untrained = build(fit.network, prepared, fit.stage)
+    found: list[Diagnostic] = []
+    for row in range(prepared.rows):
+        index = _measured(fit, row)
+        x, present = _inputs(prepared, row, index)
+        after = _apply(trained, row, x, present, decode=config.train.alpha > 0)
+        before = _apply(untrained, row, x, present)
+        values = [*_spreads(after, before, present), *_matches(after, present), *_rebuilt(after, x, present)]
+        values += _counts(fit, row)
+        found += [Diagnostic(row=row, measure=name, label=label, value=float(each)) for name, label, each in values]
+    return Report(tuple(found), _embeddings(fit, trained), flags(found))
+
+
+def flags(found: Iterable[Diagnostic]) -> tuple[str, ...]:
+    """``latents collapsed`` where those of any row and modality are at a point, or not finite."""
+    ratios = [each.value for each in found if each.measure == "latent_spread_ratio"]
+    return () if all(ratio >= COLLAPSED_BELOW for ratio in ratios) else ("latents collapsed",)
+
+
+def spread(z: Tensor) -> Tensor:
+    """Standard deviation around the mean, root mean square over dimensions; shape (n, Z) to ()."""
+    return (z - z.mean(0)).square().mean().sqrt()
+
+
+def effective_rank(z: Tensor) -> Tensor:
+    """exp of the entropy of the covariance's normalised eigenvalues, shape (n, Z) to (); 1 where all are equal.
+
+    Source: Roy and Vetterli 2007, over the eigenvalues of the covariance.
+    """
+    variances = torch.linalg.svdvals(z - z.mean(0)).square()
+    return torch.special.entr(variances / variances.sum().clamp(min=1e-30)).sum().exp()
+
+
+def pair_match(first: Tensor, second: Tensor) -> Tensor:
+    """Chance that row i of ``first`` is nearer to row i of ``second`` than to another of its rows; ties count half.
+
+    Args:
+        first: Shape (n, Z), n at least 2.
+        second: Shape (n, Z).
+
+    Returns:
+        Shape (), in [0, 1].
+    """
+    distance = squared_distances(first, second)
+    own = distance.diagonal()[:, None]
+    wins = (own < distance).float() + 0.5 * (own == distance).float()
+    return (wins.sum() - 0.5 * len(first)) / (len(first) * (len(first) - 1))
+
+
+def _measured(fit: Fit, row: int, most: int = MEASURED) -> Tensor:
+    """Utterances to measure a row on, at most so many, shape (n,)."""
+    prepared = fit.prepared
+    fold, seed = prepared.task.rows[row]
+    test = fold.test[prepared.known[fold.test]]
+    rng = np.random.default_rng(seed_of(fold.name, seed, fit.stage, "quality"))
+    chosen = rng.permutation(test if len(test) else fit.parts.labeled[row])[:most]
+    return torch.from_numpy(chosen).to(prepared.device)
+
+
+def _inputs(prepared: Prepared, row: int, index: Tensor) -> tuple[Tensors, Tensors]:
+    batch = prepared.held_out(index[None], np.arange(prepared.rows) == row)
+    x, present = ({name: each[0] for name, each in batch[key].items()} for key in ("x", "present"))
+    return x, present
+
+
+def _apply(stack: Stack, row: int, x: Tensors, present: Tensors, *, decode: bool = False) -> Output:
+    with torch.no_grad():
+        return call(stack, {name: each[row] for name, each in stack.params.items()}, x, present, decode=decode)
+
+
+#: Measure, label, value.
+Values = Iterator[tuple[str, str, Tensor | int]]
+
+
+def _spreads(after: Output, before: Output, present: Tensors) -> Values:
+    for name, z in after.z.items():
+        here = present[name]
+        if here.sum() > 1:
+            yield "latent_spread", name, spread(z[here])
+            yield "latent_spread_ratio", name, spread(z[here]) / spread(before.z[name][here]).clamp(min=1e-12)
+            yield "latent_rank", name, effective_rank(z[here])
+
+
+def _matches(after: Output, present: Tensors) -> Values:
+    for one, other in combinations(after.z, 2):
+        both = present[one] & present[other]
+        if both.sum() > 1:
+            first, second = after.z[one][both], after.z[other][both]
+            label = f"{one}, {other}"
+            yield "latent_mmd", label, mmd(first, second, sigma=median_distance(torch.cat([first, second])))
+            yield "pair_match", label, pair_match(first, second)
+
+
+def _rebuilt(after: Output, x: Tensors, present: Tensors) -> Values:
+    for name, rebuilt in after.rebuilt.items():
+        here = present[name]
+        if here.any():
+            target = x[name][here]
+            yield "reconstruction_r2", name, 1 - (rebuilt[here] - target).square().sum() / target.square().sum()
+
+
+def _counts(fit: Fit, row: int) -> Values:
+    yield "labeled", "", len(fit.parts.labeled[row])
+    yield "unlabeled", "", fit.used(row)
+
+
+def _embeddings(fit: Fit, trained: Stack) -> tuple[Embedding, ...]:
+    """Row 0's latents of test utterances that have all modalities."""
+    index = _measured(fit, 0)
+    x, present = _inputs(fit.prepared, 0, index)
+    whole = torch.stack(list(present.values())).all(0)
+    z, labels = _apply(trained, 0, x, present).z, fit.prepared.labels[index]
+    return tuple(
+        Embedding(
+            row=0,
+            kind=f"latent {name}",
+            labels=labels[whole][:KEPT].cpu().numpy(),
+            vectors=each[whole][:KEPT].cpu().numpy(),
+        )
+        for name, each in z.items()
+    )
