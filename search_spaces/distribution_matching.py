@@ -67,19 +67,19 @@ ABLATION = (
     ),
     AblationRow(
         name="Audio alone, fully-supervised",
-        change={"inputs": "audio", **_SUPERVISED},
+        change={"data.inputs": "audio", **_SUPERVISED},
         claim="What one modality gives, without any to match (table 4).",
         published=(_uar(0.585, 4, "audio"),),
     ),
     AblationRow(
         name="Text alone, fully-supervised",
-        change={"inputs": "text", **_SUPERVISED},
+        change={"data.inputs": "text", **_SUPERVISED},
         claim="What one modality gives, without any to match (table 4).",
         published=(_uar(0.648, 4, "text"),),
     ),
     AblationRow(
         name="Video alone, fully-supervised",
-        change={"inputs": "video", **_SUPERVISED},
+        change={"data.inputs": "video", **_SUPERVISED},
         claim="What one modality gives, without any to match (table 4).",
         published=(_uar(0.454, 4, "video"),),
     ),
@@ -115,7 +115,7 @@ ABLATION = (
     ),
     AblationRow(
         name="Unlabeled part as it is (not balanced)",
-        change={"balance": False},
+        change={"data.balance": False},
         claim="Balancing the unlabeled part by pseudo-labels helps (ours; section 4.2 gives no row).",
         control=True,
     ),
@@ -128,8 +128,8 @@ ABLATION = (
 )
 
 SENSITIVITY = {
-    "unlabeled_amount": (0.0, 0.25, 0.5, 0.75, 1.0),
-    "labels": (0.1, 0.25, 0.5, 1.0),
+    "data.unlabeled_amount": (0.0, 0.25, 0.5, 0.75, 1.0),
+    "data.labels": (0.1, 0.25, 0.5, 1.0),
     "train.alpha": (0.0, 0.05, 0.2, 0.5, 1.0),
     "train.beta": (0.0, 0.01, 0.1, 1.0, 10.0),
     "train.omega": (0.0, 0.1, 0.3, 1.0, 3.0),

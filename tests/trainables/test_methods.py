@@ -26,6 +26,13 @@ from trainables.task import Task
 #: Every method small enough for a table of tests; without a line here, only its epochs and batches are made small.
 TINY = {
     "concat_mlp": {"classify.hidden": [6], "classify.learning_rate": 0.01},
+    "distribution_matching": {
+        "network.hidden": [8],
+        "network.latent_dim": 4,
+        "network.classifier": [6],
+        "pretrain.learning_rate": 0.01,
+        "train.learning_rate": 0.01,
+    },
     "linear": {},
     "mi_infogan": {
         "align.hidden": [8],

@@ -16,6 +16,20 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
+class Data(_Section):
+    """What is encoded and classified, and which train utterances are labeled."""
+
+    inputs: Inputs = "all"
+    """Which modalities are encoded and classified, table 4."""
+    labels: float = Field(1.0, gt=0, le=1)
+    """Share of each class's train labels that is kept; the other train utterances join the unlabeled part. A smaller
+    share lies within a larger one of the same fold and seed."""
+    unlabeled_amount: float = Field(1.0, ge=0, le=1)
+    """Share of the unlabeled part that is used, fig. 7a; a smaller share lies within a larger one."""
+    balance: bool = True
+    """Section 4.2: sample the unlabeled part so that each class, as told by the vanilla classifier, is as frequent."""
+
+
 class Network(_Section):
     """Table 3: one auto-encoder a modality, and the classifier over their joined latents (eq. 5)."""
 
@@ -80,15 +94,7 @@ class Train(_Section):
 class Config(_Section):
     """All settings of one `distribution_matching` arm."""
 
-    inputs: Inputs = "all"
-    """Which modalities are encoded and classified, table 4."""
-    labels: float = Field(1.0, gt=0, le=1)
-    """Share of each class's train labels that is kept; the other train utterances join the unlabeled part. A smaller
-    share lies within a larger one of the same fold and seed."""
-    unlabeled_amount: float = Field(1.0, ge=0, le=1)
-    """Share of the unlabeled part that is used, fig. 7a; a smaller share lies within a larger one."""
-    balance: bool = True
-    """Section 4.2: sample the unlabeled part so that each class, as told by the vanilla classifier, is as frequent."""
+    data: Data = Data()
     network: Network = Network()
     pretrain: Pretrain = Pretrain()
     train: Train = Train()
@@ -101,5 +107,5 @@ class Config(_Section):
     @property
     def pseudo_labels(self) -> bool:
         """Whether the vanilla classifier is needed."""
-        wanted = self.balance and self.unlabeled_amount > 0 and self.train.unlabeled == "unlabeled"
+        wanted = self.data.balance and self.data.unlabeled_amount > 0 and self.train.unlabeled == "unlabeled"
         return self.semi_supervised and wanted

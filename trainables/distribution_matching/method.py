@@ -39,7 +39,7 @@ def predict(config: Config, artifacts: Mapping[str, Tensors], corpus: Corpus) ->
     return np.asarray(probabilities(config, artifacts[train.NAME], corpus).numpy())
 
 
-_SHARED = ("inputs", "labels", "network")
+_SHARED = ("data.inputs", "data.labels", "network")
 
 METHOD = Method(
     name="distribution_matching",
@@ -60,7 +60,7 @@ METHOD = Method(
             run=train.run,
             active=lambda config: True,
             epochs=lambda config: config.train.epochs,
-            depends=("train", "balance", "unlabeled_amount", *_SHARED),
+            depends=("train", "data.balance", "data.unlabeled_amount", *_SHARED),
             classifies=True,
         ),
     ),

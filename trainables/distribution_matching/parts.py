@@ -20,7 +20,7 @@ class Parts:
 
     Attributes:
         labeled: Utterances whose labels are read.
-        unlabeled: Utterances whose labels are not: the corpus's unlabeled ones, and train ones that `Config.labels`
+        unlabeled: Utterances whose labels are not: the corpus's unlabeled ones, and train ones that `Data.labels`
             takes the label from. May repeat some, once balanced.
     """
 
@@ -58,7 +58,7 @@ def _labeled(config: Config, prepared: Prepared, row: int) -> np.ndarray:
     train, rng = prepared.train[row], _rng(prepared, row, "labels")
     labels = prepared.labels.cpu().numpy()[train]
     shuffled = [rng.permutation(train[labels == label]) for label in range(prepared.classes)]
-    return np.sort(np.concatenate([_first(each, config.labels) for each in shuffled]))
+    return np.sort(np.concatenate([_first(each, config.data.labels) for each in shuffled]))
 
 
 def _first(items: np.ndarray, share: float) -> np.ndarray:
@@ -72,7 +72,7 @@ def _unlabeled(config: Config, prepared: Prepared, row: int, labeled: np.ndarray
     else:
         everything = np.union1d(prepared.unlabeled[row], np.setdiff1d(prepared.train[row], labeled))
     shuffled = _rng(prepared, row, "amount").permutation(everything)
-    return np.sort(shuffled[: round(config.unlabeled_amount * len(shuffled))])
+    return np.sort(shuffled[: round(config.data.unlabeled_amount * len(shuffled))])
 
 
 def _balance(rng: np.random.Generator, items: np.ndarray, guess: np.ndarray) -> np.ndarray:

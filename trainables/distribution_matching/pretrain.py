@@ -29,7 +29,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     the corpus, shape (R, N). Only those of the unlabeled part are ever used.
     """
     del artifacts  # the first stage
-    prepared = Prepared.make(task, chosen(config.inputs, task.corpus.features))
+    prepared = Prepared.make(task, chosen(config.data.inputs, task.corpus.features))
     settings = Train(alpha=0, beta=0, omega=0, **config.pretrain.model_dump())
     fit = Fit(
         stage=NAME,

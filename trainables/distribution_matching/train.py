@@ -23,7 +23,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
 
     Its artifact: the parameters of each row at its dev-chosen epoch and the normalisers.
     """
-    prepared = Prepared.make(task, chosen(config.inputs, task.corpus.features))
+    prepared = Prepared.make(task, chosen(config.data.inputs, task.corpus.features))
     parts = Parts.make(config, prepared)
     if config.pseudo_labels:
         parts = parts.balanced(prepared, list(artifacts[pretrain.NAME]["guess"].numpy()))
