@@ -16,7 +16,7 @@ from sweeper.check import ablation_rows, active, search_space, sensitivity_grid
 from sweeper.study import Study
 from trainables.methods import config_of
 
-Kind = Literal["reference", "search", "ablation", "sensitivity"]
+Kind = Literal["reference", "search", "ablation", "sensitivity", "baseline"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class Arm:
 
     Attributes:
         id: Ten hex digits of the method's name and the full config: equal arms give equal numbers.
+        method: The method that it is a configuration of; another than the study's for baselines.
         kind: What it is for.
         name: What people call it.
         config: Every setting, JSON-able.
@@ -34,6 +35,7 @@ class Arm:
     """
 
     id: str
+    method: str
     kind: Kind
     name: str
     config: Mapping[str, Any] = field(hash=False)
@@ -113,6 +115,16 @@ def sensitivity_arms(
     return list(made.values())
 
 
+def baseline_arms(study: Study, parent: str, taken: Container[str] = ()) -> list[Arm]:
+    """One arm for each baseline; ``parent`` is the arm it is compared with, see `ablation_arms` for the rest."""
+    arms = []
+    for method, config in study.baseline_configs().items():
+        changed = difference(config, config_of(method)())
+        name = method + (f" ({', '.join(f'{path}={value}' for path, value in changed.items())})" if changed else "")
+        arms.append(_arm(study, config, "baseline", name, method=method, parent=parent))
+    return [arm for arm in arms if arm.id not in taken]
+
+
 def rows_in_effect(study: Study, spaces: Spaces) -> list[tuple[AblationRow, dict[str, Any]]]:
     """The asked rows that can change a result with the study's modalities, and what they then change.
 
@@ -179,12 +191,15 @@ def _arm(
     kind: Kind,
     name: str,
     *,
+    method: str = "",
     parent: str = "",
     parameter: str | None = None,
     value: Any = None,
 ) -> Arm:
+    method = method or study.method
     return Arm(
-        id=arm_id(study.method, config),
+        id=arm_id(method, config),
+        method=method,
         kind=kind,
         name=name,
         config=config.model_dump(mode="json"),

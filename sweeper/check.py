@@ -14,6 +14,7 @@ from search_spaces.change import apply, check_path, did_you_mean, field_type, pa
 from search_spaces.space import AblationRow, Choice, Float, Int, Range, Space, Spaces, lacking
 from sweeper.study import Ranges, Study
 from trainables.errors import InputError
+from trainables.methods import METHODS
 
 
 def check(study: Study) -> None:
@@ -27,6 +28,7 @@ def check(study: Study) -> None:
     config = _at("config", study.method_config)
     _check_inputs(study, config)
     _check_unlabeled(study, spaces)
+    _check_baselines(study)
     if study.search:
         space = search_space(study, spaces)
         if not active(space, spaces, study.modalities):
@@ -137,6 +139,22 @@ def _check_inputs(study: Study, config: BaseModel) -> None:
 def _check_unlabeled(study: Study, spaces: Spaces) -> None:
     if study.unlabeled is not None and not spaces.unlabeled:
         raise InputError(f"unlabeled: {study.method} does not train on unlabeled utterances; remove it")
+
+
+def _check_baselines(study: Study) -> None:
+    for method in study.baselines:
+        if method not in METHODS or method == study.method:
+            others = [each for each in METHODS if each != study.method]
+            raise InputError(f"baselines: there is no other method {method!r}{did_you_mean(method, others)}")
+    for method, config in _at("baselines", study.baseline_configs).items():
+        for modality in search_spaces.get(method).requires:
+            if study.modalities is not None and modality not in study.modalities:
+                raise InputError(f"baselines.{method}: needs {modality}, found {', '.join(study.modalities)}")
+        missing = "" if study.modalities is None else lacking(paths(config), study.modalities)
+        if missing:
+            raise InputError(
+                f"baselines.{method}: its inputs need {missing}, found {', '.join(study.modalities or ())}"
+            )
 
 
 def _check_around(study: Study, kind: str) -> None:

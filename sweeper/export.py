@@ -36,10 +36,11 @@ def best(run: str | Path, arm: str | None = None) -> dict[str, Any]:
     run = Path(run)
     about, trials, folds = _read(run)
     chosen = _find(run, trials, arm) if arm else _chosen(run, trials)
+    method = {each["name"]: each for each in (*about["baselines"], about["method"])}[chosen["method"]]
     return {
         "sweeper": __version__,
-        "method": about["method"]["name"],
-        "method_version": about["method"]["version"],
+        "method": method["name"],
+        "method_version": method["version"],
         "config": json.loads(chosen["config"]),
         "corpus": {key: about["corpus"].get(key) for key in _CORPUS},
         "protocol": about["protocol"],

@@ -27,7 +27,7 @@ class Group:
     """The arms of one kind.
 
     Attributes:
-        kind: ``reference``, ``search``, ``ablation`` or ``sensitivity``.
+        kind: ``reference``, ``search``, ``ablation``, ``sensitivity`` or ``baseline``.
         arms: At most so many arms.
         epochs: By stage, the most epochs these arms train together, each on all rows at once.
         text: What they are, in a few words.
@@ -140,7 +140,18 @@ def _groups(study: Study, spaces: Spaces, space: Space, method: Method) -> tuple
         arms = [arm.config for arm in sensitivity_arms(study, spaces, config, reference.id)]
         arms += _off_grid(study, spaces, space)
         groups.append(_group("sensitivity", study, method, arms, f"{len(_probed(study, spaces))} fields"))
+    if study.baselines:
+        groups.append(_baselines(study))
     return tuple(groups)
+
+
+def _baselines(study: Study) -> Group:
+    configs = study.baseline_configs()
+    epochs: dict[str, int] = {}
+    for name, config in configs.items():
+        for stage, count in _epochs(methods.get(name), [config]).items():
+            epochs[stage] = epochs.get(stage, 0) + count
+    return Group("baseline", len(configs), epochs, ", ".join(configs))
 
 
 def _group(kind: Any, study: Study, method: Method, configs: list[Mapping[str, Any]], text: str) -> Group:

@@ -20,6 +20,7 @@ from sweeper import __version__
 from sweeper.arms import rows_in_effect
 from sweeper.results import Writer, replace_text
 from sweeper.study import Study
+from trainables import methods
 from trainables.methods import Method
 from trainables.protocols import Fold
 from trainables.task import Task
@@ -65,6 +66,7 @@ def describe(
         "rows": [[fold.name, seed] for fold, seed in task.rows],
         "seeds": list(study.seeds),
         "method": _method(method),
+        "baselines": [_method(methods.get(name)) for name in study.baselines],
         "published": [asdict(each) for each in spaces.published],
         "parameters": {path: _range(each) for path, each in space.items()},
         "ablation": {

@@ -342,6 +342,7 @@ def _read(folder: Path, name: str, without: set[str]) -> pa.Table:
 def _arm_of(row: Row) -> Arm:
     return Arm(
         id=row["arm"],
+        method=row["method"],
         kind=row["kind"],
         name=row["name"],
         config=json.loads(row["config"]),

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ import search_spaces
 from search_spaces.change import paths
 from sweeper import folder as folders
 from sweeper import lock, plan, process, provenance
+from sweeper.arms import Arm
 from sweeper.artifacts import Store, digest, keys
 from sweeper.layout import Slots, layout
 from sweeper.progress import Progress
@@ -143,7 +144,7 @@ class _Job:
         frame = Frame(
             rows=tuple((fold.name, seed) for fold, seed in self.task.rows),
             classes=self.task.corpus.classes,
-            defaults=paths(self.method.config()),
+            defaults={name: paths(methods.config_of(name)()) for name in (self.study.method, *self.study.baselines)},
         )
         return Writer(self.folder, frame)
 
@@ -220,8 +221,7 @@ class _Job:
         trainable = tune.with_parameters(
             ArmTrainable,
             task=self.task,
-            method=self.study.method,
-            module=methods.METHODS[self.study.method],
+            modules={name: methods.METHODS[name] for name in (self.study.method, *self.study.baselines)},
             stages=str(self.store.folder),
             threads=max(1, int(slots.cpus)),
         )
@@ -348,12 +348,12 @@ class _Recorder(tune.Callback):
         ids = writer.references() | ({best["arm"]} if best else set())
         ids |= {arm.id for arm in writer.arms.values() if arm.kind == "reference"}
         arms = [writer.arms[each] for each in ids | set(writer.running)] + self._searcher.upcoming()
-        needed = {key for arm in arms for key in self._keys(arm.config)}
+        needed = {key for arm in arms for key in self._keys(arm)}
         self._job.store.keep_only(needed)
 
-    def _keys(self, config: Mapping[str, Any]) -> list[str]:
-        method = self._job.method
-        return list(keys(method, method.config.model_validate(config), self._digest).values())
+    def _keys(self, arm: Arm) -> list[str]:
+        method = methods.get(arm.method)
+        return list(keys(method, method.config.model_validate(arm.config), self._digest).values())
 
     def _guard(self, action: Callable[[], Any]) -> None:
         try:

@@ -18,9 +18,9 @@ _FOREVER = 10**9
 class StudyScheduler(ASHAScheduler):
     """Asynchronous successive halving over all arms of a study, by mean dev UAR after equal classifying epochs.
 
-    Every arm's scores fill the rungs; only arms of the kinds it applies to are stopped, and the reference never
-    is. Arms are known by their id, so that an arm begun again meets its own earlier scores and is not judged
-    twice.
+    Every arm's scores fill the rungs, but for those of baselines, whose epochs are another method's. Only arms of
+    the kinds it applies to are stopped; the reference and baselines never are. Arms are known by their id, so that
+    an arm begun again meets its own earlier scores and is not judged twice.
 
     Args:
         study: The study, whose scheduler it is.
@@ -39,7 +39,8 @@ class StudyScheduler(ASHAScheduler):
         )
         self._stops = frozenset(study.scheduler.applies_to)
         for arm, budget, uar in writer.curve_points():
-            self._bracket.on_result(_Named(arm), budget, uar)
+            if writer.arms[arm].kind != "baseline":
+                self._bracket.on_result(_Named(arm), budget, uar)
 
     @property
     def _bracket(self) -> Any:
@@ -47,9 +48,9 @@ class StudyScheduler(ASHAScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         """Whether the arm goes on; an epoch that classified nothing decides nothing."""
-        if result.get("dev_uar") is None:
-            return TrialScheduler.CONTINUE
         arm, kind = trial.config["arm"], trial.config["kind"]
+        if result.get("dev_uar") is None or kind == "baseline":
+            return TrialScheduler.CONTINUE
         decision: str = self._bracket.on_result(_Named(arm), result["budget"], result["dev_uar"])
         return decision if kind in self._stops else TrialScheduler.CONTINUE
 

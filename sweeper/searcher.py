@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from search_spaces.space import Choice, Float, Space, Spaces
-from sweeper.arms import Arm, ablation_arms, reference_arm, search_arm, sensitivity_arms
+from sweeper.arms import Arm, ablation_arms, baseline_arms, reference_arm, search_arm, sensitivity_arms
 from sweeper.results import Writer
 from sweeper.study import Search, Study
 from sweeper.tables import Row
@@ -67,7 +67,7 @@ class Suggester:
 
 
 class StudySearcher(Searcher):
-    """Hands out a study's arms: the reference, the search, then ablation and sensitivity.
+    """Hands out a study's arms: the reference, the search, then ablation, sensitivity and baselines.
 
     Arms measured from the study's own config need no search and fill the slots its last arms leave; those
     measured from the best arm wait until every candidate is over. On the folder of an unfinished run, Optuna is
@@ -104,7 +104,7 @@ class StudySearcher(Searcher):
         if arm.id not in self._writer.running:
             self._writer.start(arm)
         self._live.add(arm.id)
-        return {"arm": arm.id, "kind": arm.kind, "config": json.dumps(arm.config)}
+        return {"arm": arm.id, "method": arm.method, "kind": arm.kind, "config": json.dumps(arm.config)}
 
     def over(self, row: Row) -> None:
         """Take note of an arm that is over.
@@ -168,7 +168,8 @@ class StudySearcher(Searcher):
         self._planned.add(around)
         kinds: tuple[Literal["ablation", "sensitivity"], ...] = ("ablation", "sensitivity")
         wanted = [kind for kind in kinds if getattr(self._study, kind) and self._study.around(kind) == around]
-        if not wanted:
+        baselines = bool(self._study.baselines) and self._study.around("ablation") == around
+        if not wanted and not baselines:
             return
         centre = self._centre(around)
         if centre is None:
@@ -179,6 +180,8 @@ class StudySearcher(Searcher):
             make = ablation_arms if kind == "ablation" else sensitivity_arms
             taken = {*self._writer.arms, *(arm.id for arm in self._queue)}
             self._queue += make(self._study, self._spaces, config, centre.id, taken)
+        if baselines:
+            self._queue += baseline_arms(self._study, centre.id, self._writer.arms)
 
     def _centre(self, around: str) -> Arm | None:
         """The arm that others are measured from; all candidates are over, so that it stays the same on resume."""

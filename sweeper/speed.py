@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from search_spaces.change import apply
+from search_spaces.change import apply, paths
 from sweeper.plan import Plan
 from sweeper.study import Study
 from trainables import methods
@@ -60,13 +60,15 @@ def timed(plan: Plan, corpus: Corpus) -> float:
     torch.set_num_threads(1)  # as the workers do
     method, config = methods.get(plan.study.method), plan.study.method_config()
     stages = method.active(config)
-    brief = apply(config, {f"{stage.name}.epochs": 2 for stage in stages})
-    task, artifacts, total = Task(corpus, plan.folds, plan.study.seeds), dict[str, Tensors](), 0.0
+    known = paths(config)
+    lengths = {path: 2 for stage in stages if (path := f"{stage.name}.epochs") in known}
+    brief = apply(config, lengths)
+    task, artifacts, total, counted = Task(corpus, plan.folds, plan.study.seeds), dict[str, Tensors](), 0.0, 0
     for stage in stages:
-        epochs = stage.run(brief, task, artifacts, None)
-        next(epochs)
         begun = time.perf_counter()
-        artifacts[stage.name] = next(epochs).artifact or {}
+        for epoch in stage.run(brief, task, artifacts, None):
+            seconds, begun = time.perf_counter() - begun, time.perf_counter()
+            artifacts[stage.name] = epoch.artifact or {}
         planned = sum(group.epochs.get(stage.name, 0) for group in plan.groups)
-        total += planned * (time.perf_counter() - begun)
-    return total / plan.epochs
+        total, counted = total + planned * seconds, counted + planned
+    return total / counted

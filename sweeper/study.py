@@ -197,6 +197,11 @@ class Study(_Section):
     """The ablation, if any."""
     sensitivity: Sensitivity | None = None
     """The sensitivity, if any."""
+    baselines: Annotated[
+        Annotated[tuple[str, ...], Tag("<list>")] | Annotated[dict[str, dict[str, Any] | None], Tag("<mapping>")],
+        _forms("must be a list of methods, or methods with changes to their defaults"),
+    ] = ()
+    """Other methods, trained once on the same folds and seeds and compared like ablation rows."""
     scheduler: Scheduler = Scheduler()
     """Early stopping."""
     resources: Resources = Resources()
@@ -264,6 +269,15 @@ class Study(_Section):
             InputError: If a field is unknown or a value refused.
         """
         return apply(config_of(self.method)(), flatten(self.config))
+
+    def baseline_configs(self) -> dict[str, BaseModel]:
+        """The config of each baseline, by method.
+
+        Raises:
+            InputError: If a method or a field is unknown or a value refused.
+        """
+        asked = self.baselines if isinstance(self.baselines, Mapping) else dict.fromkeys(self.baselines)
+        return {method: apply(config_of(method)(), flatten(changes or {})) for method, changes in asked.items()}
 
     def around(self, kind: Literal["ablation", "sensitivity"]) -> Literal["best", "paper"]:
         """What these arms are measured from; unless stated, the best arm where there is a search."""

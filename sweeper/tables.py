@@ -27,6 +27,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "trials": pa.schema(
         [
             *_ARM,
+            ("method", pa.string()),
             ("parent", pa.string()),
             ("parameter", pa.string()),
             ("value", pa.string()),
@@ -113,12 +114,12 @@ class Frame:
     Attributes:
         rows: Fold name and seed of each row, in row order.
         classes: The corpus's class names.
-        defaults: The paper's defaults by field path, from which ``changed`` is counted.
+        defaults: The paper's defaults by method and field path, from which ``changed`` is counted.
     """
 
     rows: tuple[tuple[str, int], ...]
     classes: tuple[str, ...]
-    defaults: Mapping[str, Any]
+    defaults: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(kw_only=True)
@@ -180,9 +181,10 @@ def trial_row(log: ArmLog, frame: Frame, status: Status, reason: str, finished_a
         order: When it ended, on the run's clock of events.
     """
     arm, report = log.arm, log.report
-    settings = flatten(arm.config)
+    settings, defaults = flatten(arm.config), frame.defaults[arm.method]
     return {
         **_named(arm),
+        "method": arm.method,
         "parent": arm.parent,
         "parameter": arm.parameter,
         "value": None if arm.parameter is None else json.dumps(arm.value),
@@ -190,7 +192,7 @@ def trial_row(log: ArmLog, frame: Frame, status: Status, reason: str, finished_a
         "reason": reason,
         "flags": list(report.flags) if report else [],
         "config": json.dumps(arm.config),
-        "changed": json.dumps({path: value for path, value in settings.items() if frame.defaults.get(path) != value}),
+        "changed": json.dumps({path: value for path, value in settings.items() if defaults.get(path) != value}),
         "score": report.score if report and status != "failed" else None,
         "epochs": report.budget if report else 0,
         "epochs_planned": report.planned if report else 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +28,21 @@ class ArmTrainable(tune.Trainable):
     pass (the worker's death, a full device, a file system's trouble) is left to Tune's retries.
     """
 
-    def setup(self, config: dict[str, Any], *, task: Task, method: str, module: str, stages: str, threads: int) -> None:
+    def setup(
+        self, config: dict[str, Any], *, task: Task, modules: Mapping[str, str], stages: str, threads: int
+    ) -> None:
         """Prepare the process and begin its first arm.
 
         Args:
-            config: ``arm`` (id) and ``config`` (JSON).
+            config: ``arm`` (id), ``method`` (name) and ``config`` (JSON).
             task: Corpus, folds and seeds, from the object store without a copy.
-            method: The method's name.
-            module: The method's module, so that methods registered by a caller are known here too.
+            modules: The module of each method, so that methods registered by a caller are known here too.
             stages: Folder of the stage store.
             threads: Threads torch may use.
         """
         torch.set_num_threads(threads)
-        methods.METHODS.setdefault(method, module)
-        self._task, self._method, self._store = task, methods.get(method), Store(Path(stages))
+        methods.METHODS.update(modules)
+        self._task, self._store = task, Store(Path(stages))
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -66,12 +67,13 @@ class ArmTrainable(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._close()
-        self._reports = self._run(config["arm"], json.loads(config["config"]))
+        self._reports = self._run(config["arm"], config["method"], json.loads(config["config"]))
 
-    def _run(self, arm: str, settings: dict[str, Any]) -> Iterator[Report]:
+    def _run(self, arm: str, name: str, settings: dict[str, Any]) -> Iterator[Report]:
         # A generator, so that a config that is refused fails the step and not the actor.
-        config = self._method.config.model_validate(settings)
-        yield from run_arm(self._method, config, self._task, self._store, owner=arm)
+        method = methods.get(name)
+        config = method.config.model_validate(settings)
+        yield from run_arm(method, config, self._task, self._store, owner=arm)
 
     def _close(self) -> None:
         reports = getattr(self, "_reports", None)

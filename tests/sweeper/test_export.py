@@ -1,7 +1,9 @@
+import json
 import shutil
 import statistics
 
 import made_run
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -123,3 +125,14 @@ def test_a_folder_without_tables_is_refused(run, tmp_path):
     shutil.rmtree(run)
     with pytest.raises(InputError, match="is no run folder"):
         export.best(run)
+
+
+def test_a_baseline_is_exported_as_the_method_it_is(run):
+    trials = pd.read_parquet(run / "trials.parquet")
+    trials.loc[0, "method"] = "linear"
+    trials.to_parquet(run / "trials.parquet")
+    about = json.loads((run / "provenance.json").read_text(encoding="utf-8"))
+    about["baselines"] = [{"name": "linear", "version": 7}]
+    (run / "provenance.json").write_text(json.dumps(about), encoding="utf-8")
+    content = export.best(run, trials.loc[0, "arm"])
+    assert (content["method"], content["method_version"]) == ("linear", 7)

@@ -28,7 +28,13 @@ def _tiny():
 
 def arm(number: int, kind: str = "search") -> Arm:
     config = apply(Config(), {"learn.rate": 1.0 + number})
-    return Arm(id=arm_id("tiny", config), kind=kind, name=f"search {number}", config=config.model_dump(mode="json"))
+    return Arm(
+        id=arm_id("tiny", config),
+        method="tiny",
+        kind=kind,
+        name=f"search {number}",
+        config=config.model_dump(mode="json"),
+    )
 
 
 def report(score: float, budget: int = 8) -> Report:
@@ -38,7 +44,7 @@ def report(score: float, budget: int = 8) -> Report:
 @pytest.fixture
 def writer(tmp_path) -> Writer:
     """Two arms done, one stopped, one failed, one half way."""
-    writer = Writer(tmp_path, Frame(rows=(("s0", 0),), classes=("angry", "sad"), defaults=paths(Config())))
+    writer = Writer(tmp_path, Frame(rows=(("s0", 0),), classes=("angry", "sad"), defaults={"tiny": paths(Config())}))
     endings = (("done", 0.5, ""), ("done", 0.7, ""), ("stopped", 0.9, ""), ("failed", 0.1, "it broke"))
     for number, (status, score, why) in enumerate(endings):
         writer.start(arm(number))

@@ -31,13 +31,14 @@ def task(tmp_path_factory):
 @pytest.fixture(scope="module")
 def frame(task):
     rows = tuple((fold.name, seed) for fold, seed in task.rows)
-    return Frame(rows=rows, classes=task.corpus.classes, defaults=paths(Config()))
+    return Frame(rows=rows, classes=task.corpus.classes, defaults={"tiny": paths(Config())})
 
 
 def arm(name: str, kind: str = "search", parent: str = "", parameter=None, value=None, **changes) -> Arm:
     config = apply(Config(), {"learn.epochs": 2, **changes})
     return Arm(
         id=arm_id("tiny", config),
+        method="tiny",
         kind=kind,
         name=name,
         config=config.model_dump(mode="json"),

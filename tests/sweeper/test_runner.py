@@ -66,13 +66,17 @@ def stamps(folder: Path) -> dict[str, int]:
 @pytest.mark.timeout(PATIENCE)
 @pytest.mark.usefixtures("cluster")
 def test_a_whole_study_and_then_nothing(tmp_path, capfd):
-    study = tiny.study(tmp_path)
+    study = tiny.study(tmp_path, baselines=["linear"])
     outcome, text = run(study)
     assert (outcome.failed, outcome.interrupted, outcome.already) == (0, False, False)
     table = trials(study)
-    assert outcome.done + outcome.stopped == len(table) == 12
+    assert outcome.done + outcome.stopped == len(table) == 13
     assert outcome.best == table.index[table["is_best"]].item()
-    assert table["kind"].value_counts().to_dict() == {"search": 6, "sensitivity": 3, "ablation": 2, "reference": 1}
+    kinds = {"search": 6, "sensitivity": 3, "ablation": 2, "reference": 1, "baseline": 1}
+    assert table["kind"].value_counts().to_dict() == kinds
+    baseline = table.loc["linear"]
+    assert (baseline["method"], baseline["status"], baseline["changed"]) == ("linear", "done", "{}")
+    assert baseline["parent"] == table.loc[table["is_best"], "arm"].item()
     assert table.loc["paper defaults", "status"] == "done"
     assert table.loc["Without dreaming", "epochs_reused"] == 5, "stage 1 of the best arm is not trained again"
     assert sorted(path.name for path in study.run_folder.iterdir()) == sorted(
@@ -80,7 +84,7 @@ def test_a_whole_study_and_then_nothing(tmp_path, capfd):
         + ["study.yaml", "provenance.json", "status.json", "sweeper.log"]
     )
     assert read_status(study.run_folder)["state"] == "finished"
-    assert "12/14" in text, "plain lines where there is no terminal"
+    assert "13/15" in text, "plain lines where there is no terminal"
     assert capfd.readouterr() == ("", ""), "neither Ray nor Tune nor Optuna says anything"
     check_records(study)
     before = stamps(study.run_folder)

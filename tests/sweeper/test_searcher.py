@@ -21,9 +21,14 @@ from sweeper.scheduler import StudyScheduler, scheduler
 from sweeper.searcher import StudySearcher, Suggester
 from sweeper.study import Search
 from sweeper.tables import Frame
+from trainables import methods
 from trainables.errors import InputError
 
-FRAME = Frame(rows=(("s0", 0),), classes=("angry", "sad"), defaults=paths(Config()))
+FRAME = Frame(
+    rows=(("s0", 0),),
+    classes=("angry", "sad"),
+    defaults={"tiny": paths(Config()), "linear": paths(methods.config_of("linear")())},
+)
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +45,9 @@ def report(score: float, budget: int = 8, flags: tuple[str, ...] = (), *, done: 
 
 
 def quality(config: dict) -> float:
-    """A score with its best at a rate of 0.3."""
+    """A score with its best at a rate of 0.3; a baseline's is no matter."""
+    if "learn" not in config:
+        return 0.5
     return 0.8 - 0.1 * abs(math.log(config["learn"]["rate"] / 0.3)) + 0.01 * config["tune"]["gain"]
 
 
@@ -73,7 +80,7 @@ class Engine:
     def run(self, upto=999):
         """Run arms one at a time: rate over 1 is stopped."""
         while len(self.given) < upto and (arm := self.ask()) not in (None, "FINISHED"):
-            self.end(arm, "stopped" if arm.config["learn"]["rate"] > 1 else "done")
+            self.end(arm, "stopped" if arm.method == "tiny" and arm.config["learn"]["rate"] > 1 else "done")
         return [self.writer.arms[each] for each in self.given]
 
 
@@ -88,6 +95,23 @@ def test_the_reference_comes_first_then_the_search_then_the_rest(tmp_path):
     assert engine.ask() == Searcher.FINISHED
     best = max(arms[:7], key=lambda arm: quality(arm.config))
     assert {arm.parent for arm in arms[7:]} == {best.id}
+
+
+@pytest.mark.parametrize("around", ["best", "paper"])
+def test_baselines_come_last_and_are_compared_with_what_rows_are_compared_with(tmp_path, around):
+    study = tiny.study(tmp_path, baselines=["linear"], ablation={"around": around}, sensitivity=None)
+    engine = Engine(tmp_path / "run", study)
+    *others, baseline = engine.run()
+    assert kinds(others) == ["reference"] + ["search"] * 6 + ["ablation"] * 2
+    assert (baseline.kind, baseline.method, baseline.name) == ("baseline", "linear", "linear")
+    assert baseline.parent == others[-1].parent
+    assert {arm.method for arm in others} == {"tiny"}
+
+
+def test_baselines_need_no_ablation(tmp_path):
+    study = tiny.study(tmp_path, search=None, ablation=None, sensitivity=None, baselines={"linear": {"fit.C": 1.0}})
+    reference, baseline = Engine(tmp_path / "run", study, {}).run()
+    assert (baseline.parent, baseline.name) == (reference.id, "linear (fit.C=1.0)")
 
 
 def test_no_more_arms_at_a_time_than_there_are_slots(tmp_path):

@@ -58,6 +58,7 @@ sensitivity:
   - align.alpha
   - generate.lambda_y
   around: null
+baselines: []
 scheduler:
   kind: asha
   grace_period: 3
@@ -406,3 +407,30 @@ def test_where_chooses_utterances_by_column(file):
     assert load(file, ["where={scenario: [improvised, read]}"]).where == {"scenario": ("improvised", "read")}
     with pytest.raises(InputError, match=r"where"):
         load(file, ["where.scenario=3"])
+
+
+def test_baselines_are_other_methods_with_their_own_settings(file):
+    study = load(file, ["baselines={linear: {fit.inputs: audio}, concat_mlp: }"])
+    assert list(study.baseline_configs()) == ["linear", "concat_mlp"]
+    assert study.baseline_configs()["linear"].fit.inputs == "audio"
+    assert list(load(file, ["baselines=[linear]"]).baseline_configs()) == ["linear"]
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("[linaer]", r"baselines: there is no other method 'linaer'; did you mean linear"),
+        ("[mi_infogan]", "baselines: there is no other method 'mi_infogan'"),
+        ("{linear: {fit: {depth: 3}}}", r"baselines.*fit\.depth"),
+        ("3", "baselines: must be a list of methods, or methods with changes to their defaults"),
+    ],
+)
+def test_a_baseline_that_cannot_be_trained_is_refused(file, written, says):
+    with pytest.raises(InputError, match=says):
+        load(file, [f"baselines={written}"])
+
+
+def test_a_baseline_needs_its_modalities(file):
+    study = load(file, ["baselines={linear: {fit.inputs: text}}"])
+    with pytest.raises(InputError, match=r"baselines\.linear: its inputs need text, found audio"):
+        study.with_corpus({"audio": "a"})
