@@ -15,8 +15,8 @@ Decisions:
 
 - Features are standardised on the fold's train rows; a missing modality is 0 there, the mean of the train rows.
   Utterances with none of the modalities are not trained on, and get no prediction.
-- The problem is convex and solved to scikit-learn's tolerance, so seeds do not matter: each fold is solved once and copied to all of
-  its seeds. A spread over seeds of 0 is right.
+- The problem is convex and solved to scikit-learn's tolerance, so seeds do not matter: each fold is solved once and
+  copied to all of its seeds. A spread over seeds of 0 is right.
 - There is one "epoch", so dev chooses nothing within an arm; C is chosen on dev by a search over arms.
 """
 
