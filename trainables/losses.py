@@ -225,3 +225,84 @@ def cmd(
     gaps += [shares[0] @ centred[0] ** k - shares[1] @ centred[1] ** k for k in range(2, order + 1)]
     distance = (torch.stack(gaps).square().sum(-1) + eps).sqrt().sum()
     return distance * (masks[0].any() & masks[1].any())
+
+
+def wasserstein2(mean: Tensor, deviation: Tensor, other_mean: Tensor, other_deviation: Tensor) -> Tensor:
+    r"""Squared 2-Wasserstein distance of diagonal Gaussians, every pair.
+
+    .. math:: \|\mu_i - \mu_j\|_2^2 + \|\sigma_i - \sigma_j\|_2^2
+
+    Source: Sun et al. 2024 (CM-ARR), eq. 1, which writes Sigma in the second term and calls it the variance; the
+    distance has standard deviations there (Dowson and Landau 1982). Given variances, this is eq. 1 as printed.
+
+    Args:
+        mean: mu of n Gaussians, shape (n, D).
+        deviation: Their standard deviations, shape (n, D).
+        other_mean: mu of m Gaussians, shape (m, D).
+        other_deviation: Their standard deviations, shape (m, D).
+
+    Returns:
+        Shape (n, m), in the squared unit of the means; not below 0.
+    """
+    return squared_distances(torch.cat([mean, deviation], -1), torch.cat([other_mean, other_deviation], -1))
+
+
+def matching_nce(similarity: Tensor, present: Tensor | None = None) -> Tensor:
+    r"""InfoNCE from a table of similarities: each row must find the column of its own number.
+
+    .. math:: -\frac1n \sum_i \log \frac{\exp S_{ii}}{\sum_j \exp S_{ij}}
+
+    Source: Sun et al. 2024 (CM-ARR), eq. 3 and, of the transpose, eq. 4, with S already divided by the temperature.
+
+    Args:
+        similarity: S, shape (B, B); a constant added to it changes nothing.
+        present: Which pairs are whole, shape (B,), bool; the others are neither asked for nor negatives.
+
+    Returns:
+        The mean loss in nats, shape (); 0 where no pair is whole.
+    """
+    if present is None:
+        return -torch.log_softmax(similarity, -1).diagonal().mean()
+    # An own column is always kept, so that no row is empty; rows that do not count are left out of the mean.
+    asked = present[None, :] | torch.eye(len(similarity), dtype=torch.bool, device=similarity.device)
+    shares = torch.log_softmax(torch.where(asked, similarity, -torch.inf), -1)
+    return masked_mean(-shares.diagonal(), present)
+
+
+def supervised_contrastive(
+    points: Tensor, labels: Tensor, instances: Tensor, *, temperature: float, present: Tensor | None = None
+) -> Tensor:
+    r"""Supervised contrastive loss between points of different instances.
+
+    .. math:: \frac{1}{|I|} \sum_{i \in I} \frac{-1}{|P(i)|} \sum_{p \in P(i)}
+              \log \frac{\exp(\cos(x_i, x_p)/\tau)}{\sum_{a \in A(i)} \exp(\cos(x_i, x_a)/\tau)}
+
+    A(i) are the points of other instances, P(i) those of them with i's label, I the points that have any.
+
+    Source: Khosla et al. 2020, eq. 2; between the modalities of different instances, Sun et al. 2024 (CM-ARR),
+    section 3.3.1, which gives no formula. Points of the same instance are neither positives nor negatives.
+
+    Args:
+        points: Need not be normalised, shape (P, D).
+        labels: Shape (P,).
+        instances: Which instance each point is of, shape (P,).
+        temperature: tau, positive, dimensionless.
+        present: Which points exist, shape (P,), bool.
+
+    Returns:
+        The mean loss in nats, shape (); 0 where no point has a positive.
+
+    Raises:
+        ValueError: If ``temperature <= 0``.
+    """
+    if temperature <= 0:
+        raise ValueError(f"temperature must be > 0, not {temperature}")
+    unit = F.normalize(points, dim=-1)
+    others = instances[:, None] != instances[None, :]
+    if present is not None:
+        others = others & present[:, None] & present[None, :]
+    positives = (others & (labels[:, None] == labels[None, :])).to(points.dtype)
+    similarity = torch.where(others, unit @ unit.mT / temperature, -1e9)
+    shares = torch.log_softmax(similarity, -1)
+    count = positives.sum(-1)
+    return masked_mean(-(positives * shares).sum(-1) / count.clamp(min=1), count > 0)

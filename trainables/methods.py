@@ -70,6 +70,7 @@ class Method:
 
 
 METHODS: dict[str, str] = {
+    "cm_arr": "trainables.cm_arr",
     "concat_mlp": "trainables.concat_mlp",
     "distribution_matching": "trainables.distribution_matching",
     "linear": "trainables.linear",
