@@ -86,11 +86,11 @@ class SequenceAutoEncoder(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """The reversed sequence, shape (B, Z) to (B, T, D)."""
-        h = torch.relu(self.outer(z)).unflatten(1, self._shape)
+        h = self.outer(z).unflatten(1, self._shape)
         for layer in self.up[:-1]:
             h = torch.relu(layer(h))
         h = self.up[-1](h)[:, 0]
-        return self.last(_through(self.unattend, h + _positions(h)))
+        return self.last(_through(self.unattend, h))
 
     def target(self, x: Tensor) -> Tensor:
         """What `decode` should give: the sequence in reverse order, its padding first (section 3.1)."""
