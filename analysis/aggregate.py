@@ -4,6 +4,10 @@ An arm is trained on F folds x S seeds. ``uar`` is the mean over folds of the me
 ``uar_fold_std`` the spread of the fold means (ddof 1, NaN with one fold); ``uar_seed_std`` the spread
 between seeds within a fold, root mean square over folds (NaN with one seed); ``uar_pooled`` is computed
 from the confusion counts summed over folds and seeds. The same for the other metrics.
+
+Where an arm is tested in several conditions, every fold and seed first takes the mean over them: that is what
+arms are chosen by, and conditions then add nothing to the spread over folds or seeds. ``uar_pooled`` sums the
+counts of all conditions. Numbers of one condition come from `conditions`.
 """
 
 from __future__ import annotations
@@ -92,11 +96,19 @@ def pooled_confusions(run: Run, folds: pd.DataFrame, keys: list[str]) -> pd.Data
     return table.groupby([folds[key] for key in keys], observed=True).sum()
 
 
-def confusion(run: Run, arm: str, split: str = "test") -> np.ndarray:
-    """Confusion counts of an arm's last stage, summed over folds, seeds and conditions, shape (C, C)."""
+def confusion(run: Run, arm: str, split: str = "test") -> dict[str, np.ndarray]:
+    """Confusion counts of an arm's last stage by condition, summed over folds and seeds, shape (C, C) each."""
+    rows = _rows_of(run, arm, split)
+    return {
+        str(condition): run.confusions[mine.index].sum(axis=0)
+        for condition, mine in rows.groupby("condition", observed=True)
+    }
+
+
+def _rows_of(run: Run, arm: str, split: str, condition: str | None = None) -> pd.DataFrame:
     rows = final_rows(run)
     rows = rows[(rows["arm"] == arm) & (rows["split"] == split)]
-    return run.confusions[rows.index].sum(axis=0)
+    return rows if condition is None else rows[rows["condition"] == condition]
 
 
 def metrics_of(counts: np.ndarray) -> pd.DataFrame:
@@ -127,15 +139,14 @@ def metrics_of(counts: np.ndarray) -> pd.DataFrame:
         )
 
 
-def recalls(run: Run, arm: str, split: str = "test") -> pd.DataFrame:
-    """Recall by class of an arm's last stage.
+def recalls(run: Run, arm: str, split: str = "test", condition: str | None = None) -> pd.DataFrame:
+    """Recall by class of an arm's last stage, in one condition or as the mean over all.
 
     Returns:
         One row a class: ``recall`` (mean over folds of the mean over seeds, folds without the class left
         out), ``recall_fold_std``, ``recall_pooled``, ``n`` (utterances of one seed), ``folds`` (with the class).
     """
-    rows = final_rows(run)
-    rows = rows[(rows["arm"] == arm) & (rows["split"] == split)]
+    rows = _rows_of(run, arm, split, condition)
     counts = run.confusions[rows.index].astype(float)
     support = counts.sum(axis=2)
     with np.errstate(invalid="ignore"):
@@ -155,7 +166,7 @@ def recalls(run: Run, arm: str, split: str = "test") -> pd.DataFrame:
 
 
 def folds_of(run: Run, arm: str) -> pd.DataFrame:
-    """One row a fold of an arm's last stage: dev and test UAR (mean over seeds), test n, chosen epochs.
+    """One row a fold of an arm's last stage: dev and test UAR (mean over seeds and conditions), n, chosen epochs.
 
     Returns:
         Indexed by fold: ``dev``, ``test``, ``test_seed_std``, ``test_war``, ``n``, ``epoch_low``,
@@ -163,7 +174,8 @@ def folds_of(run: Run, arm: str) -> pd.DataFrame:
     """
     rows = final_rows(run)
     rows = rows[rows["arm"] == arm]
-    dev, test = (rows[rows["split"] == split].groupby("fold", observed=True) for split in ("dev", "test"))
+    numbers = rows.groupby(["split", "fold", "seed"], observed=True)[["uar", "war", "n", "epoch"]].mean().reset_index()
+    dev, test = (numbers[numbers["split"] == split].groupby("fold", observed=True) for split in ("dev", "test"))
     table = pd.DataFrame({"dev": dev["uar"].mean(), "test": test["uar"].mean()})
     table["test_seed_std"] = test["uar"].std(ddof=1)
     table["test_war"] = test["war"].mean()
@@ -175,8 +187,7 @@ def folds_of(run: Run, arm: str) -> pd.DataFrame:
 
 def absent_classes(run: Run, arm: str, split: str = "test") -> dict[str, str]:
     """Classes that no utterance of a fold's part has, joined by commas, for the folds that lack any."""
-    rows = final_rows(run)
-    rows = rows[(rows["arm"] == arm) & (rows["split"] == split)].drop_duplicates("fold")
+    rows = _rows_of(run, arm, split).drop_duplicates("fold")
     support = run.confusions[rows.index].sum(axis=2)
     absent = {
         str(fold): ", ".join(np.array(run.classes)[counts == 0])

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from analysis import aggregate, compare, search
+from analysis import aggregate, compare, published, search
 from analysis.findings import Findings
 from analysis.words import change, number, plural, share
 
@@ -20,7 +20,15 @@ def cautions(found: Findings) -> list[str]:
     """Warnings in plain words, the graver first; texts of the corpus and of the protocol as they stand."""
     run = found.run
     written = [*(run.provenance.get("warnings") or []), *(run.provenance["corpus"].get("warnings") or [])]
-    texts = [*_speakers(found), *_folds(found), *_flags(found), *_edges(found), *_absent(found), *_seeds(found)]
+    texts = [
+        *_speakers(found),
+        *_folds(found),
+        *_flags(found),
+        *_edges(found),
+        *_absent(found),
+        *_seeds(found),
+        *_published(found),
+    ]
     return list(dict.fromkeys([*_unfinished(found), *texts, *_gap(found), *map(str, written)]))
 
 
@@ -82,6 +90,17 @@ def _absent(found: Findings) -> Iterator[str]:
         if absent:
             folds = [f"{fold} lacks {names}" for fold, names in absent.items()]
             yield f"Classes are absent from {split} ({_some(folds)}); UAR there is the mean over the classes present."
+
+
+def _published(found: Findings) -> Iterator[str]:
+    """With the sources as they stand: they say in what a paper's metric or protocol differs."""
+    values = [value for one in found.shown for value in published.of_row(found.run, one.row)]
+    sources = sorted({value.source for value in values if value.condition in found.conditions})
+    if sources:
+        yield (
+            "Published numbers are shown beside ours to be looked at, not to be compared: features, folds, dev parts "
+            f"and choice of epoch are the paper's own ({'; '.join(sources)})."
+        )
 
 
 def _seeds(found: Findings) -> Iterator[str]:

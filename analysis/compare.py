@@ -1,5 +1,7 @@
 """Is the difference between two arms more than noise? Paired by fold and seed, on the same utterances.
 
+Only test conditions that both arms have are compared, each with itself; their mean is taken row by row first.
+
 The unit is the fold: seeds of one fold share their test utterances, so they are averaged first and never
 counted as if they were more folds. Training sets of different folds overlap, which makes the usual t-test
 far too sure; the corrected resampled t-test (Nadeau and Bengio, Machine Learning 52, 2003) adds the ratio
@@ -67,8 +69,10 @@ class Comparison(NamedTuple):
         arm: The arm.
         name: Its name.
         status: ``done``, ``stopped`` or ``failed``.
-        basis: What was compared, such as ``test`` or ``dev at budget 12``; empty when nothing could be.
+        basis: What was compared: ``test``; ``test on audio``, where the two share only some conditions; ``dev at
+            epoch 12``; empty when nothing could be.
         uar: UAR of the arm on that basis, mean of fold means.
+        fold_std: Spread of these over folds; NaN with one.
         parent_uar: The same of the arm it is measured from.
         estimate: The paired difference, or None.
         p_holm: The estimate's p adjusted over all rows; NaN where there is none.
@@ -80,6 +84,7 @@ class Comparison(NamedTuple):
     status: str
     basis: str
     uar: float
+    fold_std: float
     parent_uar: float
     estimate: Estimate | None
     p_holm: float
@@ -248,6 +253,7 @@ def against_parent(run: Run, arms: pd.DataFrame, *, sign: int) -> list[Compariso
             status=str(trial.status),
             basis=base[0] if one else "",
             uar=_fold_mean(base[1]),
+            fold_std=_fold_std(base[1]),
             parent_uar=_fold_mean(base[2]),
             estimate=one,
             p_holm=float(p),
@@ -261,11 +267,18 @@ def _basis(run: Run, rows: pd.DataFrame, trial: Any) -> tuple[str, np.ndarray, n
     """What can be compared: its name, and the values of the arm and of its parent, shape (F, S) each."""
     arm, parent = str(trial.arm), str(trial.parent)
     if trial.status == "done":
-        return "test", *paired(values_of(rows, arm), values_of(rows, parent))
+        mine, theirs = values_of(rows, arm), values_of(rows, parent)
+        return _on(mine, theirs), *paired(mine, theirs)
     if trial.status == "stopped":
         budget = last_budget(run, arm)
         return f"dev at epoch {budget:g}", at_budget(run, arm, budget), at_budget(run, parent, budget)
     return "", np.empty((0, 0)), np.empty((0, 0))
+
+
+def _on(first: pd.Series, second: pd.Series) -> str:
+    """``test``, and the conditions where the two arms do not have the same."""
+    mine, theirs = (set(values.index.unique("condition")) for values in (first, second))
+    return "test" if mine == theirs else f"test on {', '.join(sorted(map(str, mine & theirs)))}"
 
 
 def _estimate(run: Run, base: tuple[str, np.ndarray, np.ndarray], sign: int) -> Estimate | None:
@@ -273,12 +286,17 @@ def _estimate(run: Run, base: tuple[str, np.ndarray, np.ndarray], sign: int) -> 
     differences = sign * (values - parent)
     if not differences.size or np.isnan(differences).all():
         return None
-    return estimate(differences, size_ratio(run, "test" if basis == "test" else "dev"))
+    return estimate(differences, size_ratio(run, "dev" if basis.startswith("dev") else "test"))
 
 
 def _fold_mean(values: np.ndarray) -> float:
     values = values[~np.isnan(values).all(axis=1)] if values.size else values
     return float(np.nanmean(values, axis=1).mean()) if values.size else float("nan")
+
+
+def _fold_std(values: np.ndarray) -> float:
+    per_fold = np.nanmean(values[~np.isnan(values).all(axis=1)], axis=1) if values.size else values.ravel()
+    return float(per_fold.std(ddof=1)) if len(per_fold) > 1 else float("nan")
 
 
 def _without(trial: Any) -> str:

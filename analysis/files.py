@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from analysis.tables import Column, Table
+from analysis.table import Column, Table
 
 #: Text longer than this, in letters, is set over several lines.
 LONG = 40

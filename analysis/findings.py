@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
-from analysis import aggregate, compare, generation, projection, search, sensitivity, stages
+from analysis import (
+    aggregate,
+    compare,
+    conditions,
+    diagnostics,
+    generation,
+    losses,
+    projection,
+    search,
+    sensitivity,
+    stages,
+)
+from analysis.conditions import Worth
 from analysis.run import Run
+
+
+class Shown(NamedTuple):
+    """An arm whose test numbers may be seen: chosen on dev, or fixed beforehand.
+
+    Attributes:
+        arm: The arm.
+        label: Its name, and what it is.
+        row: The ablation row it is, or None.
+        control: Whether it is a control of ours.
+    """
+
+    arm: str
+    label: str
+    row: str | None
+    control: bool
+
 
 #: Seed of the projection's draw, so that a report made twice is the same.
 SEED = 0
@@ -57,8 +86,34 @@ class Findings:
 
     @cached_property
     def conditions(self) -> list[str]:
-        """The test conditions of the arms' last stages, sorted."""
-        return sorted(map(str, aggregate.final_rows(self.run)["condition"].unique()))
+        """The test conditions of the arms' last stages, the full one last."""
+        return conditions.ordered(aggregate.final_rows(self.run)["condition"].astype(str).unique())
+
+    @cached_property
+    def tested(self) -> list[str]:
+        """The test conditions of the best arm, else of the reference."""
+        return conditions.tested(self.run, self.best or self.reference)
+
+    @property
+    def several(self) -> bool:
+        """Whether arms are tested in several conditions, so that their UAR is a mean over these."""
+        return len(self.tested) > 1
+
+    @property
+    def over(self) -> str:
+        """What a mean is over beside folds and seeds, in words; empty with one condition."""
+        return f"mean over the conditions {', '.join(self.tested)}" if self.several else ""
+
+    @cached_property
+    def shown(self) -> list[Shown]:
+        """The best arm, the reference, the paper's defaults, then the ablation rows that are done."""
+        labels: dict[str, list[str]] = {}
+        for arm, words in ((self.best, "best"), (self.ablation_parent, "reference"), (self.paper, "")):
+            if arm:
+                labels.setdefault(arm, []).extend([words] if words else [])
+        first = [Shown(arm, _labelled(self.name(arm), words), None, False) for arm, words in labels.items()]
+        rows = [one for one in self.ablation if one.status == "done" and one.arm not in labels]
+        return first + [Shown(one.arm, one.name, one.name, self.is_control(one.name)) for one in rows]
 
     @cached_property
     def top(self) -> pd.DataFrame:
@@ -105,36 +160,64 @@ class Findings:
         return search.saved(self.run)
 
     @cached_property
-    def confusion(self) -> np.ndarray | None:
-        """Test confusion counts of the best arm, shape (C, C); None when it has none."""
-        if self.best is None:
-            return None
-        counts = aggregate.confusion(self.run, self.best)
-        return counts if counts.sum() else None
+    def confusions(self) -> dict[str, np.ndarray]:
+        """Test confusion counts of the best arm by condition, in their order, shape (C, C) each."""
+        counts = aggregate.confusion(self.run, self.best) if self.best else {}
+        return {name: counts[name] for name in conditions.ordered(counts) if counts[name].sum()}
 
     @cached_property
-    def generation_arm(self) -> str | None:
-        """The best arm if its generator was measured, else the reference's or paper's."""
+    def by_condition(self) -> pd.DataFrame:
+        """`conditions.summary` of the arms shown, on test."""
+        return conditions.summary(self.run, [one.arm for one in self.shown], self.conditions)
+
+    def in_condition(self, arm: str | None, group: str) -> tuple[float, float]:
+        """Test UAR of an arm shown in a condition, or `conditions.MISSING`, and its spread over folds; NaN if none."""
+        row = self._by_condition.get((arm, group), {})
+        return row.get("uar", float("nan")), row.get("uar_fold_std", float("nan"))
+
+    @cached_property
+    def _by_condition(self) -> dict[Any, dict[str, float]]:
+        return cast("dict[Any, dict[str, float]]", self.by_condition.to_dict("index"))
+
+    @cached_property
+    def worths(self) -> list[Worth]:
+        """What each ablated component is worth in each condition."""
+        arms = self.run.trials[self.run.trials["arm"].isin([one.arm for one in self.shown if one.row])]
+        return conditions.worths(self.run, arms, self.conditions)
+
+    @cached_property
+    def measured_arm(self) -> str | None:
+        """The best arm if its stages measured anything, else the reference or the paper's defaults."""
         measured = set(self.run.diagnostics["arm"])
         return next((arm for arm in (self.best, self.reference, self.paper) if arm in measured), None)
 
     @cached_property
+    def measures(self) -> list[diagnostics.Measure]:
+        """`diagnostics.measures` of `measured_arm`."""
+        return diagnostics.measures(self.run, self.measured_arm) if self.measured_arm else []
+
+    @cached_property
     def generation_recalls(self) -> pd.DataFrame:
-        """`generation.recalls` of `generation_arm`; empty when there is none."""
-        return generation.recalls(self.run, self.generation_arm) if self.generation_arm else pd.DataFrame()
+        """`generation.recalls` of `measured_arm`; empty when there is none."""
+        return generation.recalls(self.run, self.measured_arm) if self.measured_arm else pd.DataFrame()
 
     @cached_property
-    def generation_measures(self) -> list[generation.Measure]:
-        """`generation.measures` of `generation_arm`."""
-        return generation.measures(self.run, self.generation_arm) if self.generation_arm else []
-
-    @cached_property
-    def projection(self) -> projection.Projection | None:
-        """Real and generated features in the plane, of the best arm that kept both."""
+    def projections(self) -> list[projection.Projection]:
+        """Kept vectors in the plane: of the best arm that kept any, and of the first ablation row that did."""
         rng = np.random.default_rng(SEED)
-        arms = dict.fromkeys(arm for arm in (self.best, self.reference, self.paper) if arm)
+        fixed = [arm for arm in dict.fromkeys((self.best, self.reference, self.paper)) if arm]
+        rows = [one.arm for one in self.shown if one.row]
+        return [*self._first_projections(fixed, rng), *self._first_projections(rows, rng)]
+
+    def _first_projections(self, arms: list[str], rng: np.random.Generator) -> list[projection.Projection]:
         found = (projection.project(self.run, arm, rng) for arm in arms)
-        return next((one for one in found if one), None)
+        return next((one for one in found if one), [])
+
+    @cached_property
+    def losses(self) -> list[losses.LossCurve]:
+        """Loss curves of the best arm and, where it is another, of the reference or the paper's defaults."""
+        others = [arm for arm in (self.reference, self.paper) if arm and arm != self.best]
+        return losses.curves(self.run, [arm for arm in (self.best, *others[:1]) if arm])
 
     @cached_property
     def best_against_paper(self) -> compare.Estimate | None:
@@ -156,3 +239,7 @@ class Findings:
         """The arm that ablation rows name as their parent."""
         parents = self.run.trials["parent"][self.run.trials["kind"] == "ablation"]
         return str(parents.iloc[0]) if len(parents) else self.reference
+
+
+def _labelled(name: str, words: list[str]) -> str:
+    return f"{name} ({', '.join(words)})" if words else name

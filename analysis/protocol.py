@@ -17,22 +17,35 @@ Line = tuple[str, str]
 def protocol_lines(found: Findings) -> list[Line]:
     """Corpus, features, folds, dev parts, seeds and metrics."""
     provenance = found.run.provenance
-    corpus, protocol = provenance["corpus"], provenance.get("protocol") or {}
+    corpus, protocol, study = provenance["corpus"], provenance.get("protocol") or {}, found.run.study
     counts = ", ".join(f"{name} {count:,}" for name, count in (corpus.get("counts") or {}).items())
     labeled = plural(int(corpus.get("labeled", 0)), "labeled utterance")
     sizes = provenance["folds"]
     parts = ", ".join(f"{part} {_range(sizes, part)}" for part in ("train", "dev", "test"))
+    over = f", of the {found.over}" if found.several else ""
     lines = [
         ("Corpus", f"{corpus.get('name', '')}: {labeled} of {corpus.get('utterances', 0):,}"),
         ("Classes", counts or ", ".join(found.run.classes)),
         ("Features", ", ".join(f"{modality}: {column}" for modality, column in (corpus.get("columns") or {}).items())),
+        ("Used of it", _where({**study, **corpus})),
+        ("Unlabeled", str(corpus.get("unlabeled") or study.get("unlabeled") or "")),
         ("Conditions", ", ".join(found.conditions)),
         ("Protocol", _kind(protocol)),
         ("Folds", f"{len(sizes)}; utterances in {parts}"),
         ("Seeds", ", ".join(map(str, sorted({seed for _, seed in found.run.rows})))),
-        ("UAR", "mean recall of the classes present in the truth; mean over folds of the mean over seeds"),
+        ("UAR", f"mean recall of the classes present in the truth; mean over folds of the mean over seeds{over}"),
     ]  # fmt: skip
     return [(what, text) for what, text in lines if text]
+
+
+def _where(section: Mapping[str, Any]) -> str:
+    """The column values that utterances were picked by."""
+    wanted = section.get("where") or {}
+    return "; ".join(f"{column}: {_joined(values)}" for column, values in wanted.items())
+
+
+def _joined(values: Any) -> str:
+    return str(values) if isinstance(values, str) else " or ".join(map(str, values))
 
 
 def _kind(protocol: Mapping[str, Any]) -> str:

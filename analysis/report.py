@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,21 +19,25 @@ from analysis.figures.style import WIDE, Drawn, save, themed
 from analysis.findings import Findings
 from analysis.protocol import protocol_lines, provenance_lines, selection_lines
 from analysis.run import load
-from analysis.side_by_side import comparison
+from analysis.side_by_side import comparison, side_by_side
 from analysis.summary import summary
-from analysis.tables import Column, Table, tables
+from analysis.table import Column, Table
+from analysis.tables import tables
 from analysis.words import headline, share, with_spread
 
-#: Order of the page: figure keys under their heading; a section without any of its parts is left out.
+#: Order of the page: figure keys (a star stands for any ending) and table keys under their heading; a section without
+#: any of its parts is left out.
 SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("best", "Best arms", ("best_arms",), ("best_arms",)),
+    ("conditions", "By condition", ("by_condition",), ("by_condition", "worth_by_condition")),
     ("ablation", "Ablation", ("ablation",), ("ablation",)),
+    ("published", "Beside the paper", (), ("published",)),
     ("stages", "What the last stage adds", (), ("stage_gains",)),
     ("sensitivity", "Sensitivity", ("sensitivity",), ("sensitivity",)),
-    ("errors", "What the best arm confuses", ("confusion",), ("recalls", "folds")),
-    ("generation", "Generated features", ("generation", "tsne"), ("generation",)),
+    ("errors", "What the best arm confuses", ("confusion",), ("recalls", "recalls_by_arm", "folds")),
+    ("measured", "What the stages made", ("generation", "tsne*"), ("diagnostics", "diagnostics_by_arm")),
     ("search", "The search", ("best_so_far", "search"), ("failed", "flagged")),
-    ("training", "Training", ("learning", "saved"), ()),
+    ("training", "Training", ("learning", "losses", "saved"), ()),
 )
 
 
@@ -74,15 +79,22 @@ def write(runs: Sequence[str | Path], out: str | Path | None = None) -> Path:
     folder = _folder([Path(path) for path in runs], out)
     slugs = _slugs(found)
     pages = [_page(one, slug, folder, alone=len(found) == 1) for one, slug in zip(found, slugs, strict=True)]
-    compared = comparison(found) if len(found) > 1 else None
-    if compared:
-        files.write(compared, folder / "tables")
+    compared = _compared(found, folder) if len(found) > 1 else None
     html = (
         _environment()
         .get_template("report.html.j2")
         .render(title=" · ".join(one.run.name for one in found), pages=pages, comparison=compared)
     )
     return _replace(folder / "index.html", html)
+
+
+def _compared(found: list[Findings], folder: Path) -> _Section:
+    """Write what stands above several runs' own pages, and gather it."""
+    tables, drawn = side_by_side(found)
+    for table in tables:
+        files.write(table, folder / "tables")
+    shown = [_figure(one, "comparison", folder / "figures") for one in drawn]
+    return _Section("comparison", "Runs side by side", shown, tables)
 
 
 def _folder(runs: list[Path], out: str | Path | None) -> Path:
@@ -147,7 +159,7 @@ def _figure(one: Drawn, slug: str, folder: Path) -> _Figure:
 
 def _sections(drawn: dict[str, _Figure], made: dict[str, Table]) -> Any:
     for key, title, figure_keys, table_keys in SECTIONS:
-        shown = [drawn[name] for name in figure_keys if name in drawn]
+        shown = [drawn[name] for pattern in figure_keys for name in fnmatch.filter(drawn, pattern)]
         listed = [made[name] for name in table_keys if name in made]
         if shown or listed:
             yield _Section(key, title, shown, listed)
@@ -179,14 +191,15 @@ def _search_tables(found: Findings) -> list[Table]:
 def tiles(found: Findings) -> list[tuple[str, str, str]]:
     """(what, value, how it was taken) of the numbers at the top of the page."""
     run, total = found.run, found.saved
+    how = "mean ± spread over folds" + (f"; mean over {len(found.tested)} conditions" if found.several else "")
     made = []
     if found.best:
         for split in ("test", "dev"):
             mean, std = found.number(found.best, "uar", split), found.number(found.best, "uar_fold_std", split)
-            made.append((f"{split} UAR of the best arm", f"{with_spread(mean, std)} %", "mean ± spread over folds"))
+            made.append((f"{split} UAR of the best arm", f"{with_spread(mean, std)} %", how))
     if found.paper and found.paper != found.best:
         mean, std = found.number(found.paper, "uar"), found.number(found.paper, "uar_fold_std")
-        made.append((f"test UAR of {found.paper_label}", f"{with_spread(mean, std)} %", "mean ± spread over folds"))
+        made.append((f"test UAR of {found.paper_label}", f"{with_spread(mean, std)} %", how))
     counts = run.trials["status"].value_counts()
     states = ", ".join(f"{counts[state]:,} {state}" for state in ("done", "stopped", "failed") if state in counts)
     made.append(("arms", f"{total.arms:,}", states))

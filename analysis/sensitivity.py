@@ -126,7 +126,15 @@ def _is_log(run: Run, path: str, values: list[Any]) -> bool:
     positive = [value for value in values if value > 0]
     if len(positive) < 2:
         return False
-    return bool(space["log"]) if space and "log" in space else max(positive) / min(positive) >= 20
+    if space and "log" in space:
+        return bool(space["log"])
+    return max(positive) / min(positive) >= 20 and _unevenness(np.log(positive)) < _unevenness(np.array(positive))
+
+
+def _unevenness(values: np.ndarray) -> float:
+    """Spread of the gaps between values over their mean: amounts in equal steps read best on a plain scale."""
+    gaps = np.diff(np.unique(values))
+    return float(gaps.std() / gaps.mean())
 
 
 def _positions(values: list[Any], log: bool) -> dict[str, float]:

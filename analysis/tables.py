@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
-from analysis import aggregate
+from analysis import aggregate, by_arm, by_condition, conditions, published
 from analysis.findings import Findings
-from analysis.words import change, interval, number, p_value, settings, share, with_spread
+from analysis.table import Column, Table, spread_column
+from analysis.words import change, interval, number, p_value, plain_with_spread, settings, share, with_spread
 
 #: How many search arms the page lists.
 TOP = 10
 
 
-class Column(NamedTuple):
-    """A printed column: heading, the text of a row, and whether it holds numbers."""
-
-    heading: str
-    text: Callable[[Any], str]
-    numeric: bool = True
-
-
-class Table(NamedTuple):
-    """A table.
-
-    Attributes:
-        key: File name without ending.
-        title: What it shows.
-        note: How its numbers were taken.
-        frame: The numbers, one row a line; what the CSV holds.
-        columns: What is printed of it.
-    """
-
-    key: str
-    title: str
-    note: str
-    frame: pd.DataFrame
-    columns: tuple[Column, ...]
-
-    def cells(self) -> list[list[str]]:
-        """The printed text, row by row."""
-        return [[c.text(row) for c in self.columns] for row in self.frame.itertuples(index=False)]
-
-
 def tables(found: Findings) -> list[Table]:
     """The tables a run has something to put in."""
-    makers = (best_arms, ablation, stage_gains, sensitivity, folds, recalls, generation_quality)
+    makers = (
+        *(best_arms, by_condition.scores, by_condition.worth, ablation, by_condition.published_beside, stage_gains),
+        *(sensitivity, folds, recalls, by_arm.recalls, diagnostics, by_arm.diagnostics),
+    )
     return [table for make in makers if (table := make(found)) is not None]
 
 
@@ -71,12 +44,18 @@ def best_arms(found: Findings) -> Table | None:
     if (frame["flags"] != "").any():
         columns.insert(-1, Column("Flags", lambda r: r.flags, numeric=False))
     note = (
-        "In the order of the dev score. UAR: mean over folds of the mean over seeds ± spread over folds; "
-        "pooled: from the counts of all folds together; seeds ±: spread between seeds within a fold, on dev. "
+        "In the order of the dev score. UAR: mean over folds of the mean over seeds ± spread over folds"
+        f"{_over(found)}; pooled: from the counts of all folds together; seeds ±: spread between seeds within a fold, "
+        "on dev. "
         f"Test is shown only for the arm chosen on dev and for {found.paper_label}. Changed: from the paper's defaults"
     )
     note += f", beside what all of them have: {settings(common)}." if common else "."
     return Table("best_arms", "Best arms", note, frame, tuple(columns))
+
+
+def _over(found: Findings) -> str:
+    """What UAR is a mean over beside, to stand in a note."""
+    return f" ({found.over})" if found.several else ""
 
 
 def _common(changes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -118,19 +97,22 @@ def ablation(found: Findings) -> Table | None:
         Column("Worth, points", lambda r: change(r.difference)),
         Column("95 % interval", lambda r: interval(r.low, r.high)),
         Column("p (Holm)", lambda r: p_value(r.p_holm)),
-        Column("Verdict", lambda r: r.verdict + (f" ({r.basis})" if r.basis.startswith("dev") else ""), numeric=False),
+        Column(
+            "Verdict", lambda r: r.verdict + (f" ({r.basis})" if r.basis not in ("", "test") else ""), numeric=False
+        ),
     ]
     if frame["published_uar"].notna().any():
         columns.append(Column("Published UAR, %", lambda r: with_spread(r.published_uar, r.published_std, 2)))
     note = (
         "Worth: reference minus the row, paired by fold and seed, so a component helps when it is positive. "
-        "Test UAR; rows stopped early are compared on dev at the epoch they reached. Intervals and p: corrected "
-        "resampled t-test over folds (Nadeau and Bengio 2003), p adjusted over all rows after Holm. † a control, "
-        "not a row of the paper."
+        f"Test UAR{_over(found)}; rows stopped early are compared on dev at the epoch they reached. Intervals and p: "
+        "corrected resampled t-test over folds (Nadeau and Bengio 2003), p adjusted over all rows after Holm. † a "
+        "control, not a row of the paper."
     )
     sources = sorted(set(frame["published_source"]) - {""})
     if sources:
         note += f" Published: {'; '.join(sources)}, on their own features and folds; not measured here."
+        note += " Only where the paper has every one of these conditions." if found.several else ""
     return Table("ablation", "Ablation", note, frame, tuple(columns))
 
 
@@ -147,47 +129,34 @@ def _reference_row(found: Findings) -> dict[str, Any]:
         "difference": nan, "low": nan, "high": nan, "p": nan, "p_holm": nan, "wilcoxon_p": nan,
         "difference_fold_std": nan, "difference_seed_std": nan, "folds": found.number(arm, "folds"),
         "verdict": "",
-        **published(found, found.run.provenance.get("published")),
+        **_published(found, None, arm),
     }  # fmt: skip
 
 
 def _ablation_row(found: Findings, one: Any) -> dict[str, Any]:
-    nan, e, on_test = float("nan"), one.estimate, one.basis == "test"
-    facts = (found.run.provenance.get("ablation") or {}).get(one.name, {})
+    nan, e = float("nan"), one.estimate
     return {
         "arm": one.arm,
         "row": one.name,
         "control": found.is_control(one.name),
         "basis": one.basis,
         "uar": one.uar,
-        "uar_fold_std": found.number(one.arm, "uar_fold_std") if on_test else nan,
-        "uar_seed_std": found.number(one.arm, "uar_seed_std") if on_test else nan,
+        "uar_fold_std": one.fold_std if one.basis.startswith("test") else nan,
+        "uar_seed_std": found.number(one.arm, "uar_seed_std") if one.basis == "test" else nan,
         "difference": e.difference if e else nan, "low": e.low if e else nan, "high": e.high if e else nan,
         "p": e.p if e else nan, "p_holm": one.p_holm, "wilcoxon_p": e.wilcoxon if e else nan,
         "difference_fold_std": e.fold_std if e else nan, "difference_seed_std": e.seed_std if e else nan,
         "folds": e.folds if e else nan,
         "verdict": one.verdict,
-        **published(found, facts.get("published")),
+        **_published(found, one.name, one.arm),
     }  # fmt: skip
 
 
-def published(found: Findings, values: Any) -> dict[str, Any]:
-    """The published UAR on this run's corpus and condition, if any of `values` is one."""
-    corpus = _plain(found.run.provenance["corpus"].get("name", ""))
-    for value in values or ():
-        fits = _plain(value["corpus"]) == corpus and value["metric"] == "uar"
-        if fits and value.get("condition", "audio") in found.conditions:
-            std = value.get("std")
-            return {
-                "published_uar": float(value["mean"]),
-                "published_std": float("nan") if std is None else float(std),
-                "published_source": str(value["source"]),
-            }
-    return {"published_uar": float("nan"), "published_std": float("nan"), "published_source": ""}
-
-
-def _plain(name: Any) -> str:
-    return "".join(letter for letter in str(name).lower() if letter.isalnum())
+def _published(found: Findings, name: str | None, arm: str | None) -> dict[str, Any]:
+    """The published counterpart of a row's UAR, over the conditions that the arm was tested in."""
+    names = conditions.tested(found.run, arm) or found.tested
+    one = published.over(published.of_row(found.run, name), names)
+    return {"published_uar": one.mean, "published_std": one.std, "published_source": one.source}
 
 
 def stage_gains(found: Findings) -> Table | None:
@@ -203,20 +172,26 @@ def stage_gains(found: Findings) -> Table | None:
         for g in found.gains
     )  # fmt: skip
     first = found.gains[0]
+    conditions_differ = len({one.condition for one in found.gains}) > 1
+    alike = all((one.before, one.after) == (first.before, first.after) for one in found.gains)
     columns = (
         Column("Arm", lambda r: r.name, numeric=False),
-        Column(f"After {first.before}, %", lambda r: share(r.uar_before)),
-        Column(f"After {first.after}, %", lambda r: share(r.uar_after)),
+        *([Column("Condition", lambda r: r.condition, numeric=False)] if conditions_differ else []),
+        *([] if alike else [Column("Stages", lambda r: f"{r.before}, {r.after}", numeric=False)]),
+        Column(f"After {first.before}, %" if alike else "Before, %", lambda r: share(r.uar_before)),
+        Column(f"After {first.after}, %" if alike else "After, %", lambda r: share(r.uar_after)),
         Column("Gain, points", lambda r: change(r.difference)),
         Column("95 % interval", lambda r: interval(r.low, r.high)),
-        Column("p (Holm)", lambda r: p_value(r.p_holm)),
+        *([] if conditions_differ else [Column("p (Holm)", lambda r: p_value(r.p_holm))]),
         Column("Verdict", lambda r: r.verdict, numeric=False),
     )
     note = (
         "Test UAR of one and the same models after the earlier and after the last stage, each at its dev-chosen epoch, "
-        "paired by fold and seed. A gain that a control shows too is not owed to what the control leaves out."
+        "paired by fold and seed. A gain that a control shows too is not owed to what the control leaves out. "
+        "Verdict: p of the corrected resampled t-test, adjusted over the table after Holm."
     )
-    return Table("stage_gains", f"What {first.after} adds", note, frame, columns)
+    title = f"What {first.after} adds" if alike else "What the last stage adds"
+    return Table("stage_gains", title, note, frame, columns)
 
 
 def sensitivity(found: Findings) -> Table | None:
@@ -243,7 +218,7 @@ def sensitivity(found: Findings) -> Table | None:
     )
     note = (
         "One parameter at a time around the reference (*). Change: test UAR minus the reference's, paired by fold and "
-        "seed, ± spread over folds; the verdict is on that change, adjusted over all values after Holm."
+        f"seed, ± spread over folds{_over(found)}; the verdict is on that change, adjusted over all values after Holm."
     )
     return Table("sensitivity", "Sensitivity", note, pd.DataFrame(lines).astype({"value": object}), columns)
 
@@ -275,51 +250,40 @@ def folds(found: Findings) -> Table | None:
     ]
     if (frame["absent"] != "").any():
         columns.append(Column("Absent from test", lambda r: r.absent, numeric=False))
-    note = "Mean over seeds; ± spread between seeds. Epoch: chosen on dev within the last stage, range over seeds."
+    note = f"Mean over seeds; ± spread between seeds{_over(found)}."
+    note += " Epoch: chosen on dev within the last stage, range over seeds."
     return Table("folds", f"Folds of {found.name(found.best)}", note, frame, tuple(columns))
 
 
 def recalls(found: Findings) -> Table | None:
-    """Recall by class of the best arm on test."""
-    if found.best is None or found.confusion is None:
+    """Recall by class of the best arm on test, and in each condition where there are several."""
+    if found.best is None or not found.confusions:
         return None
     frame = aggregate.recalls(found.run, found.best).reset_index().rename(columns={"class": "label"})
-    columns = (
+    columns = [
         Column("Class", lambda r: r.label, numeric=False),
         Column("Recall, %", lambda r: with_spread(r.recall, r.recall_fold_std)),
         Column("pooled", lambda r: share(r.recall_pooled)),
         Column("Utterances", lambda r: f"{r.n:,}"),
-    )
-    note = "Mean over folds of the mean over seeds ± spread over folds; pooled: from the counts of all folds together."
-    return Table("recalls", f"Test recall by class of {found.name(found.best)}", note, frame, columns)
-
-
-def generation_quality(found: Findings) -> Table | None:
-    """Measures of generated features and their recall by class."""
-    lines = [
-        {"measure": m.measure, "title": m.title, "meaning": m.meaning, "value": m.value, "fold_std": m.fold_std}
-        for m in found.generation_measures
     ]
-    for row in found.generation_recalls.reset_index().itertuples(index=False):
-        label = row[0]
-        for kind in ("real", "generated"):
-            lines.append(
-                {
-                    "measure": f"recall_{kind}",
-                    "title": f"Recall of {kind} {label}",
-                    "meaning": f"share of {kind} features that the frozen classifier calls {label}",
-                    "value": getattr(row, kind),
-                    "fold_std": getattr(row, f"{kind}_std"),
-                }
-            )
-    if not lines:
+    for name in found.tested if found.several else []:
+        one = aggregate.recalls(found.run, found.best, condition=name)
+        frame[name], frame[f"{name}_fold_std"] = one["recall"].to_numpy(), one["recall_fold_std"].to_numpy()
+        columns.append(spread_column(frame, f"{name}, %", name))
+    note = "Mean over folds of the mean over seeds ± spread over folds; pooled: from the counts of all folds together"
+    note += f"{_over(found)}."
+    return Table("recalls", f"Test recall by class of {found.name(found.best)}", note, frame, tuple(columns))
+
+
+def diagnostics(found: Findings) -> Table | None:
+    """What the stages of one arm measured about themselves, in words."""
+    if not found.measures:
         return None
+    frame = pd.DataFrame(found.measures)
     columns = (
-        Column("Measure", lambda r: r.title, numeric=False),
-        Column("Value", lambda r: f"{r.value:.3f}" + ("" if r.fold_std != r.fold_std else f" ± {r.fold_std:.3f}")),
+        Column("Measure", lambda r: r.title + (f", {r.label}" if r.label else ""), numeric=False),
+        Column("Value", lambda r: plain_with_spread(r.value, r.fold_std)),
         Column("Meaning", lambda r: r.meaning, numeric=False),
     )
-    title = f"Generated features of {found.name(found.generation_arm)}"
-    return Table(
-        "generation", title, "Mean over folds of the mean over seeds ± spread over folds.", pd.DataFrame(lines), columns
-    )
+    note = "Mean over folds of the mean over seeds ± spread over folds. Measured on the finished stages."
+    return Table("diagnostics", f"Measured of {found.name(found.measured_arm)}", note, frame, columns)

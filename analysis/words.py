@@ -31,6 +31,14 @@ def with_spread(mean: float, std: float, digits: int = 1) -> str:
     return share(mean, digits) if math.isnan(std) else f"{share(mean, digits)} ± {share(std, digits)}"
 
 
+def plain_with_spread(mean: float, std: float) -> str:
+    """Mean and spread of what is no share: ``0.412 ± 0.020``; without the spread when it is NaN."""
+    if math.isnan(mean):
+        return "—"
+    digits = 3 if abs(mean) < 100 else 1
+    return f"{mean:.{digits}f}" + ("" if math.isnan(std) else f" ± {std:.{digits}f}")
+
+
 def interval(low: float, high: float) -> str:
     """An interval in points; an em dash when NaN."""
     return "—" if math.isnan(low) else f"{change(low)} to {change(high)}"
@@ -45,7 +53,7 @@ def p_value(p: float) -> str:
 
 def number(value: Any) -> str:
     """A config value as a reader would write it: four significant digits, no trailing zeros."""
-    if isinstance(value, bool) or value is None or not isinstance(value, int | float):
+    if isinstance(value, int) or not isinstance(value, float):
         return str(value)
     return f"{value:.4g}"
 
@@ -90,12 +98,24 @@ def headline(found: Findings) -> list[str]:
     chosen = int(eligible(run.trials).sum())
     folds = int(found.number(found.best, "folds", "dev"))
     seeds = int(found.number(found.best, "seeds", "dev"))
-    sentences[0] = sentences[0].rstrip(".") + f" (mean ± spread over {plural(folds, 'fold')})."
+    over = f", {found.over}" if found.several else ""
+    sentences[0] = sentences[0].rstrip(".") + f" (mean ± spread over {plural(folds, 'fold')}{over})."
     sentences.append(
         f"It was chosen on dev (UAR {_with_spread(found, found.best, 'dev')} %) from {plural(chosen, 'arm')} "
         f"run to the end; {plural(folds, 'fold')} × {plural(seeds, 'seed')} each. Test took no part in the choice."
     )
-    return [*sentences, *_against_paper(found), *_ablation(found)]
+    return [*sentences, *_by_condition(found), *_against_paper(found), *_ablation(found)]
+
+
+def _by_condition(found: Findings) -> list[str]:
+    """The best arm in each condition."""
+    if not found.several:
+        return []
+    parts = [
+        f"{with_spread(*found.in_condition(found.best, name))} % with {name.replace('+', ' and ')}"
+        for name in found.tested
+    ]
+    return [f"By condition it reaches {', '.join(parts)}."]
 
 
 def _ablation(found: Findings) -> list[str]:

@@ -98,9 +98,9 @@ def learning(found: Findings) -> Drawn | None:
         axes.set_ylabel("Dev UAR, %")
         axes.set_xlim(left=0)
         _learning_legend(axes, top, len(stopped), found)
+    over = "folds, seeds and conditions" if found.several else "folds and seeds"
     caption = (
-        "Dev UAR, mean over folds and seeds; band: ± spread over folds, for the best arm. Dashed: where the "
-        "best arm's next "
+        f"Dev UAR, mean over {over}; band: ± spread over folds, for the best arm. Dashed: where the best arm's next "
         "stage begins; stages that classify nothing take no room. Ticks end the curves of stopped arms."
     )
     return Drawn("learning", "Learning curves on dev", caption, figure)

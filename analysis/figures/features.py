@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
-from analysis.figures.style import BLUE, FIXED, MUTED, ORANGE, WIDE, Drawn, canvas, grid_on, look, shorten
+from analysis.figures.style import BLUE, MUTED, ORANGE, WIDE, Drawn, canvas, grid_on, look, shorten
 from analysis.findings import Findings
-from analysis.projection import Projection
 
 
 def row_percent(counts: np.ndarray) -> np.ndarray:
@@ -19,30 +18,51 @@ def row_percent(counts: np.ndarray) -> np.ndarray:
 
 
 def confusion(found: Findings) -> Drawn | None:
-    """Confusion matrix of the best arm on test: percent of each true class, and utterances."""
-    counts = found.confusion
-    if counts is None:
+    """Confusion matrices of the best arm on test, one a condition: percent of each true class, and utterances."""
+    if not found.confusions:
         return None
     repeats = max(int(found.number(found.best, "seeds")), 1)
-    percent, classes = row_percent(counts), [shorten(name, 14) for name in found.run.classes]
-    size = max(2.6, 0.62 * len(classes) + 1.3)
+    classes = [shorten(name, 14) for name in found.run.classes]
+    columns = min(len(found.confusions), 3 if len(classes) <= 5 else 2)
+    rows = -(-len(found.confusions) // columns)
     with look():
-        figure = canvas(min(size + 0.7, WIDE), min(size, WIDE * 0.9))
-        axes = figure.add_subplot()
-        image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
-        _cells(axes, percent, counts / repeats)
-        axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(classes)), classes)
-        axes.set_xlabel("Predicted")
-        axes.set_ylabel("True")
-        axes.grid(False)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        bar = figure.colorbar(image, ax=axes, shrink=0.8, label="% of the true class")
+        figure = canvas(*_size(len(classes), rows, columns))
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes in grid.flat[len(found.confusions) :]:
+            axes.set_visible(False)
+        for index, (axes, (name, counts)) in enumerate(zip(grid.flat, found.confusions.items(), strict=False)):
+            image = _matrix(axes, counts, repeats, classes, first=index % columns == 0)
+            if len(found.confusions) > 1:
+                axes.set_title(name)
+        bar = figure.colorbar(image, ax=grid, shrink=0.8 / rows, label="% of the true class")
         bar.outline.set_visible(False)
     seeds = f"; counts are means over {repeats} seeds" if repeats > 1 else ""
-    caption = f"Test utterances of {found.name(found.best)}, all folds together{seeds}."
+    each = ", in each condition" if len(found.confusions) > 1 else ""
+    caption = f"Test utterances of {found.name(found.best)}, all folds together{each}{seeds}."
     return Drawn("confusion", "Confusion on test", caption, figure)
+
+
+def _size(classes: int, rows: int, columns: int) -> tuple[float, float]:
+    """Width and height: a matrix alone has room, several share the page's width."""
+    one = max(2.6, 0.62 * classes + 1.3)
+    if columns == 1:
+        return min(one + 0.7, WIDE), min(one, WIDE * 0.9)
+    # What is left beside the names, the bar and between the matrices; above it a title, below it names.
+    return WIDE, rows * min(one + 0.3, (WIDE - 1.5) / columns + 0.92)
+
+
+def _matrix(axes: Axes, counts: np.ndarray, repeats: int, classes: list[str], *, first: bool) -> AxesImage:
+    percent = row_percent(counts)
+    image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    _cells(axes, percent, counts / repeats)
+    axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), classes if first else [""] * len(classes))
+    axes.set_xlabel("Predicted")
+    axes.set_ylabel("True" if first else "")
+    axes.grid(False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return image
 
 
 def _cells(axes: Axes, percent: np.ndarray, counts: np.ndarray) -> None:
@@ -54,64 +74,12 @@ def _cells(axes: Axes, percent: np.ndarray, counts: np.ndarray) -> None:
         axes.text(predicted, truth, text, ha="center", va="center", fontsize=size, color=colour, linespacing=1.25)
 
 
-def tsne(found: Findings) -> Drawn | None:
-    """Three panels: real and generated together, generated, real, as fig. 2 of Ahn et al. 2025."""
-    one = found.projection
-    if one is None:
-        return None
-    with look():
-        figure = canvas(WIDE, 2.85)
-        panels = figure.subplots(1, 3, sharex=True, sharey=True)
-        _together(panels[0], one)
-        for axes, kind in zip(panels[1:], ("generated", "real"), strict=True):
-            _by_class(axes, one, kind, found.run.classes)
-        for axes in panels:
-            axes.set(xticks=[], yticks=[])
-            axes.grid(False)
-            axes.spines[:].set_visible(True)
-        handles = [_dot(FIXED[0], "real"), _dot(ORANGE, "generated", "^")]
-        figure.legend(handles=handles, loc="outside lower left", ncols=2, handletextpad=0.1)
-        classes = [_dot(_colour(i), shorten(name, 16)) for i, name in enumerate(found.run.classes)]
-        columns = len(classes) if len(classes) <= 5 else (len(classes) + 1) // 2
-        figure.legend(handles=classes, loc="outside lower right", ncols=columns, handletextpad=0.1, columnspacing=0.9)
-    caption = (
-        f"t-SNE of features of {found.name(one.arm)}, {one.fold}, seed {one.seed}; real and generated were "
-        "projected together. "
-        "Distances between clusters mean little."
-    )
-    return Drawn("tsne", "Real and generated features", caption, figure)
-
-
-def _colour(index: int) -> str:
-    return FIXED[index % len(FIXED)]
-
-
-def _dot(colour: str, label: str, marker: str = "o") -> Line2D:
-    return Line2D([], [], linestyle="", marker=marker, color=colour, markersize=4.5, label=label)
-
-
-def _together(axes: Axes, one: Projection) -> None:
-    for kind, colour, marker in (("real", FIXED[0], "o"), ("generated", ORANGE, "^")):
-        points = one.points[one.kinds == kind]
-        axes.scatter(
-            points[:, 0], points[:, 1], s=7, color=colour, marker=marker, alpha=0.6, linewidths=0, rasterized=True
-        )
-    axes.set_title("Both")
-
-
-def _by_class(axes: Axes, one: Projection, kind: str, classes: tuple[str, ...]) -> None:
-    for index, name in enumerate(classes):
-        points = one.points[(one.kinds == kind) & (one.labels == name)]
-        axes.scatter(points[:, 0], points[:, 1], s=7, color=_colour(index), alpha=0.75, linewidths=0, rasterized=True)
-    axes.set_title(kind.capitalize())
-
-
 def generation(found: Findings) -> Drawn | None:
     """Recall of real and generated features by class, beside the spread ratio."""
     table = found.generation_recalls
     if table.empty:
         return None
-    ratios = [m for m in found.generation_measures if m.measure in ("spread_ratio", "norm_ratio")]
+    ratios = [m for m in found.measures if m.measure in ("spread_ratio", "norm_ratio")]
     with look():
         figure = canvas(WIDE, 2.5)
         widths = [3, 1] if ratios else [1]
@@ -122,7 +90,7 @@ def generation(found: Findings) -> Drawn | None:
         handles = [Patch(color=BLUE, label="real"), Patch(color=ORANGE, label="generated")]
         panels[0].legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2)
     caption = (
-        f"{found.name(found.generation_arm)}. Left: recall of the frozen classifier by class; near 100 % for "
+        f"{found.name(found.measured_arm)}. Left: recall of the frozen classifier by class; near 100 % for "
         "every generated "
         "class means prototypes rather than hard examples. Right: 1 is like the real features. Bars: spread over folds."
     )

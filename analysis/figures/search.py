@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis import search
-from analysis.figures.style import BLUE, MUTED, ORANGE, RED, WIDE, Drawn, canvas, grid_on, look, shorten
+from analysis.figures.style import BLUE, MUTED, ORANGE, RED, WIDE, Drawn, canvas, grid_on, log_ticks, look, shorten
 from analysis.findings import Findings
 from analysis.words import number
 
@@ -113,7 +113,7 @@ def _panel(axes: Axes, panel: Scatter) -> None:
         )
     if panel.log:
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        log_ticks(axes.xaxis, panel.x.min(), panel.x.max())
     if panel.options:
         axes.set_xticks(range(len(panel.options)), [shorten(option, 10) for option in panel.options])
         axes.set_xlim(-0.5, len(panel.options) - 0.5)

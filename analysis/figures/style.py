@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, "#a08c00", "#7f7f80")
@@ -112,6 +114,13 @@ def grid_on(axes: Axes, axis: str) -> None:
     """Grid lines along one axis only."""
     axes.grid(False)
     axes.grid(True, axis=axis)  # type: ignore[arg-type]
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Plain numbers along a log axis: at the powers of ten, and between them where there are few."""
+    axis.set_major_locator(LogLocator(subs=(1,) if high / low > 300 else (1, 3) if high / low > 15 else (1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def shorten(text: str, most: int = 44) -> str:

@@ -59,3 +59,14 @@ def bare_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         finished=False,
     )
     return fake_run.write(tmp_path_factory.mktemp("runs") / "bare", plan)
+
+
+@pytest.fixture(scope="session")
+def several_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with three test conditions, and measures and kinds of vectors of its own."""
+    return fake_run.write(tmp_path_factory.mktemp("runs") / "several", fake_run.several())
+
+
+@pytest.fixture(scope="session")
+def several(several_folder: Path) -> Run:
+    return load(several_folder)

@@ -97,8 +97,10 @@ def several(**changes) -> Plan:
             "spread": ("Spread", "spread of the latents; 0 is collapse"),
             "recall": ("Recall", "share of a class that the recovered features keep"),
         },
-        "published": (("audio", "uar", 0.5523, SOURCE), ("text", "uar", 0.6302, SOURCE))
-        + (("audio+text", "uar", 0.7431, SOURCE), ("audio+text", "war", 0.7311, f"{SOURCE}, 5-fold")),
+        "published": (
+            *(("audio", "uar", 0.5523, SOURCE), ("text", "uar", 0.6302, SOURCE)),
+            *(("audio+text", "uar", 0.7431, SOURCE), ("audio+text", "war", 0.7311, f"{SOURCE}, 5-fold")),
+        ),
         "search": 6,
         "stopped": 2,
     }
@@ -135,7 +137,7 @@ def write(path: Path, plan: Plan | None = None) -> Path:
 def _config(alpha: float = 1.0, depth: int = 1, temperature: float = 0.1) -> dict:
     return {
         "align": {"alpha": alpha, "beta": 1.0, "temperature": temperature},
-        "generate": {"depth": depth, "width": 256},
+        "generate": {"depth": depth, "width": 256, "unlabeled_amount": 1.0},
         "augment": {"source": "generated"},
     }
 

@@ -14,7 +14,7 @@ from analysis.run import load
 
 ALL = {
     *("best_arms", "ablation", "sensitivity", "best_so_far", "search", "learning", "saved"),
-    *("confusion", "generation", "tsne"),
+    *("confusion", "generation", "tsne", "losses"),
 }
 
 
@@ -37,7 +37,7 @@ def test_an_svg_is_the_same_twice(run):
 
 def test_a_bare_run_has_only_the_figures_it_can_fill(bare_folder):
     keys = [one.key for one in figures(Findings(load(bare_folder)))]
-    assert keys == ["best_arms", "best_so_far", "search", "learning", "confusion"]
+    assert keys == ["best_arms", "best_so_far", "search", "learning", "losses", "confusion"]
 
 
 def test_a_run_in_which_all_failed_draws_nothing(run):

@@ -70,7 +70,7 @@ def page(folder, tmp_path_factory) -> _Page:
 def test_the_page_stands_alone_and_answers_first(page, run):
     found = Findings(run)
     assert page.text.index(f"The best arm is {found.name(found.best)}") < page.text.index("Best arms on dev")
-    for heading in ("Ablation", "Sensitivity", "What the best arm confuses", "Generated features", "The search"):
+    for heading in ("Ablation", "Sensitivity", "What the best arm confuses", "What the stages made", "The search"):
         assert heading in page.text
     for line in ("leave-one-session-out", "audio_gemaps47", "ab" * 16, "1 h 2 min", "reduction factor 3"):
         assert line in page.text
@@ -116,7 +116,7 @@ def test_a_bare_unfinished_run_lacks_sections_and_says_it_is_not_finished(bare_f
     page = _read(report.write([bare_folder], tmp_path))
     assert "The run is not finished" in page.text
     assert "The best arm so far" in page.text
-    for heading in ("Ablation", "Sensitivity", "Generated features", "What stopping early saved"):
+    for heading in ("Ablation", "Sensitivity", "What the stages made", "What stopping early saved"):
         assert heading not in page.text
 
 

@@ -22,19 +22,18 @@ def made(found):
 
 
 def test_every_table_of_a_full_run_is_there(made):
-    assert set(made) == {"best_arms", "ablation", "stage_gains", "sensitivity", "folds", "recalls", "generation"}
+    assert set(made) == {
+        *("best_arms", "ablation", "stage_gains", "sensitivity", "folds", "recalls"),
+        *("recalls_by_arm", "diagnostics"),
+    }
     for table in made.values():
         assert table.cells()
         assert all(len(cells) == len(table.columns) for cells in table.cells())
 
 
 def test_a_bare_run_lacks_what_it_has_nothing_for(bare_folder):
-    assert [table.key for table in tables.tables(Findings(load(bare_folder)))] == [
-        "best_arms",
-        "stage_gains",
-        "folds",
-        "recalls",
-    ]
+    keys = [table.key for table in tables.tables(Findings(load(bare_folder)))]
+    assert keys == ["best_arms", "stage_gains", "folds", "recalls"]
 
 
 def test_test_numbers_stand_only_beside_arms_chosen_on_dev(found, made):
@@ -67,8 +66,8 @@ def test_settings_that_all_arms_have_are_said_once(run):
 
 
 def test_long_text_is_set_over_lines(made):
-    assert r"\begin{tabular}{lrl}" not in files.latex(made["generation"])
-    assert r"{lrp{0.3\linewidth}}" in files.latex(made["generation"])
+    assert r"\begin{tabular}{lrl}" not in files.latex(made["diagnostics"])
+    assert r"{lrp{0.3\linewidth}}" in files.latex(made["diagnostics"])
 
 
 def test_published_values_stand_beside_for_this_corpus_and_condition_only(run, made):
