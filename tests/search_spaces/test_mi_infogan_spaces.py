@@ -84,6 +84,14 @@ def test_the_control_that_generates_nothing_is_a_row():
     assert rows["Without augmentation"].change == {"augment.source": "none"}
 
 
+def test_other_augmentation_is_in_the_table_as_controls():
+    rows = {row.name: row.change for row in SPACES.ablation if row.control}
+    assert rows["Real features with noise (no generation)"] == {"augment.source": "noise"}
+    assert rows["Mixup of real features (no generation)"] == {"augment.source": "mixup"}
+    cgan = apply(PAPER, rows["cGAN (label-conditional generation)"]).generate
+    assert (cgan.conditional, cgan.text, cgan.lambda_y, cgan.lambda_t) == (True, False, 0, 0)
+
+
 @pytest.mark.parametrize(("path", "values"), SPACES.sensitivity.items())
 def test_every_grid_fits_its_field_and_holds_the_paper_default(path, values):
     taken = [get_field(apply(PAPER, {path: value}), path) for value in values]

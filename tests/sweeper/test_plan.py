@@ -53,11 +53,11 @@ def test_arms_and_epochs_are_counted_by_kind(corpus):
         "reference": (1, {"align": 5, "generate": 3, "augment": 2}),
         "search": (7, {"align": 35, "generate": 21, "augment": 14}),
         # Two of the seven rows have no augmentation, one augments with real features.
-        "ablation": (7, {"align": 35, "generate": 12, "augment": 10}),
+        "ablation": (10, {"align": 50, "generate": 15, "augment": 16}),
         # alpha is searched, so its 6 values lie beside the best arm's; depth has 2 others than the paper's.
         "sensitivity": (8, {"align": 40, "generate": 24, "augment": 16}),
     }
-    assert made.arms == 23
+    assert made.arms == 26
 
 
 def test_around_the_papers_config_the_curve_has_its_own_point(corpus):
@@ -117,9 +117,9 @@ def _printed(made, seconds):
 def test_the_print_says_counts_time_and_place(corpus):
     made = plan.make(_study(**FULL), corpus)
     text = _printed(made, made.seconds(1.0, 1))
-    assert "at most 23 arms x 4 folds x 3 seeds = 276 trainings" in text
+    assert "at most 26 arms x 4 folds x 3 seeds = 312 trainings" in text
     assert "tpe over 5 fields, seed 0" in text
-    assert "7 rows, around the best arm" in text
+    assert "10 rows, around the best arm" in text
     assert "run: runs/s" in text
     assert "at most about 4 min" in text
     assert "not known yet" in _printed(made, None)

@@ -1,4 +1,5 @@
 """`mi_infogan`: mutual-information regularised generation of emotion features (Ahn et al. 2025).
 
-`config` holds the settings (no torch), `align`, `generate` and `augment` the three stages, `method` ties them.
+`config` holds the settings (no torch), `align`, `generate` and `augment` the three stages, `added` what the last one
+may put beside real features, `method` ties them.
 """

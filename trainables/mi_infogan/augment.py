@@ -14,6 +14,7 @@ from trainables.epoch import Epoch, Tensors
 from trainables.features import class_weights
 from trainables.losses import weighted_cross_entropy
 from trainables.mi_infogan import align, generate
+from trainables.mi_infogan.added import Generated, Mixed, Noisy, Real, Source, mixed_cross_entropy
 from trainables.mi_infogan.config import Config
 from trainables.mi_infogan.data import Data
 from trainables.scoring import Part
@@ -22,7 +23,7 @@ from trainables.task import Task
 from trainables.training import Classifier
 
 NAME = "augment"
-#: Real (0) or generated (1) audio and text of the four pairings (h, t), (h, t'), (h', t), (h', t').
+#: Real (0) or added (1) audio and text of the four pairings (h, t), (h, t'), (h', t), (h', t').
 PAIRINGS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
@@ -31,9 +32,9 @@ class Pool:
     """What the classifier is trained on; R rows, P items in the longest.
 
     Attributes:
-        utterance: The utterance each item is, or is generated for, shape (R, P).
-        audio: Whether its audio is generated, shape (R, P).
-        text: Whether its text is generated, shape (R, P).
+        utterance: The utterance each item is, or is made from, shape (R, P).
+        audio: Whether its audio is generated (or noisy, or mixed), shape (R, P).
+        text: Whether its text is, shape (R, P).
         sizes: Items of each row; what lies beyond is padding.
     """
 
@@ -58,7 +59,7 @@ class Pool:
 
 
 def _items(config: Config, data: Data, row: int) -> np.ndarray:
-    """(utterance, audio generated, text generated) of one row's items, shape (P, 3)."""
+    """(utterance, whether its audio is added, whether its text is) of one row's items, shape (P, 3)."""
     settings, train = config.augment, data.train[row]
     multimodal = settings.inputs == "audio+text"
     real = _paired(train, (0, 0))
@@ -71,6 +72,8 @@ def _items(config: Config, data: Data, row: int) -> np.ndarray:
     items = np.concatenate([real, *added])
     if settings.source == "real":
         items[:, 1:] = 0
+    if settings.source == "mixup":  # of one pair of utterances, audio and text are mixed together
+        items[len(real) :, 1:] = (1, int(multimodal))
     return items
 
 
@@ -90,54 +93,48 @@ def _top_up(data: Data, row: int) -> np.ndarray:
 
 
 class Inputs:
-    """Classifier inputs of pool items and of held-out utterances.
+    """Classifier inputs and targets of pool items.
 
     Args:
         config: All settings.
         data: The task's tensors.
-        frozen: The baselines.
-        G: The generators, or None where nothing is generated.
         pool: What is trained on.
+        real: Gives real features.
+        source: Gives added ones; None where nothing but real features is trained on.
     """
 
-    def __init__(self, config: Config, data: Data, frozen: align.Frozen, G: Stack | None, pool: Pool) -> None:
-        self._config, self._data, self._frozen, self._generators, self._pool = config, data, frozen, G, pool
-        self._fake: Tensor | None = None
+    def __init__(self, config: Config, data: Data, pool: Pool, real: Real, source: Source | None) -> None:
+        self._data, self._pool, self._real, self._source = data, pool, real, source
+        self._redraw, self._drawn = config.augment.redraw, False
+        self._row = torch.arange(data.rows, device=data.device)[:, None]
 
     def draw(self, epoch: int) -> None:
-        """Generate the pool's features: once, or anew each epoch where the config says so."""
-        redraw = self._config.augment.redraw
-        if self._generators is None or (self._fake is not None and not redraw):
+        """Draw what is added: once, or anew each epoch where the config says so."""
+        if self._source is None or (self._drawn and not self._redraw):
             return
-        number = epoch if redraw else 0
-        draws = Draws(self._data.task, NAME, "noise", number, device=self._data.device)
-        self._fake = generate.sample(self._config, self._data, self._generators, self._pool.utterance, draws)
+        number = epoch if self._redraw else 0
+        self._source.draw(self._pool.utterance, Draws(self._data.task, NAME, "noise", number, device=self._data.device))
+        self._drawn = True
 
     def batch(self, places: Tensor) -> Tensor:
         """Inputs of pool items, shape (R, B) to (R, B, H) or (R, B, H + K)."""
-        data, row, pool = self._data, self._frozen.row, self._pool
-        utterance = pool.utterance[row, places]
-        audio, text = self._frozen.h[row, utterance], data.t[data.fold, utterance]
-        if self._fake is not None:
-            fake = self._fake[row, places]
-            audio = torch.where(pool.audio[row, places][..., None], fake, audio)
-            if self._config.augment.inputs == "audio+text":
-                text = torch.where(pool.text[row, places][..., None], self._text(fake, text), text)
-        return self._join(audio, text)
+        features = self._real(self._pool.utterance[self._row, places])
+        if self._source is not None:
+            which = (self._pool.audio, self._pool.text)
+            features = tuple(
+                torch.where(added[self._row, places][..., None], other, each)
+                for added, other, each in zip(which, self._source.of(places, features), features, strict=False)
+            )
+        return torch.cat(features, -1)
 
-    def _text(self, fake: Tensor, real: Tensor) -> Tensor:
-        """t' = W_t h' + b_t (eq. 12), at the length of real text: InfoNCE fixes its direction only."""
-        projected = align.linear(self._frozen.heads, "W_t", fake)
-        length = real.norm(dim=-1).mean(-1)[:, None, None]
-        return torch.nn.functional.normalize(projected, dim=-1) * length
-
-    def held_out(self, index: Tensor, rows: np.ndarray) -> Tensor:
-        """Inputs of real utterances for the given rows, shape (n rows, n, H) or (n rows, n, H + K)."""
-        data = self._data
-        return self._join(self._frozen.h[self._frozen.row[rows], index], data.t[data.fold[rows], index])
-
-    def _join(self, audio: Tensor, text: Tensor) -> Tensor:
-        return audio if self._config.augment.inputs == "audio" else torch.cat([audio, text], -1)
+    def targets(self, places: Tensor) -> tuple[Tensor, ...]:
+        """Labels of pool items and, where some are mixtures, the partners' labels and the shares; (R, B) each."""
+        labels, pool = self._data.labels, self._pool
+        own = labels[pool.utterance[self._row, places]]
+        if not isinstance(self._source, Mixed):
+            return (own,)
+        partner, share = self._source.partners(places)
+        return own, labels[partner], torch.where(pool.audio[self._row, places], share, 1.0)
 
 
 def build(config: Config, data: Data, frozen: align.Frozen) -> Stack:
@@ -159,15 +156,13 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     """
     data, settings = Data.make(config, task), config.augment
     frozen = align.Frozen.load(config, data, artifacts[align.NAME])
-    G = None
-    if settings.source == "generated":
-        G = generate.build(config, data, frozen.h.shape[-1])[0].load(artifacts[generate.NAME], "G/")
-    pool = Pool.make(config, data)
-    inputs, stack = Inputs(config, data, frozen, G, pool), build(config, data, frozen)
+    pool, real = Pool.make(config, data), Real(config, data, frozen)
+    inputs = Inputs(config, data, pool, real, _source(config, data, frozen, real, artifacts))
+    stack = build(config, data, frozen)
     optimizer = Optimizer([stack], learning_rate=settings.learning_rate)
 
     def logits(part: Part, rows: np.ndarray) -> Tensors:
-        return {settings.inputs: stack.apply(inputs.held_out(part.index[rows], rows), rows)}
+        return {settings.inputs: stack.apply(torch.cat(real(part.index[rows], torch.from_numpy(rows)), -1), rows)}
 
     yield from Classifier(
         stage=NAME,
@@ -179,6 +174,18 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
         train=partial(_epoch, config, data, pool, inputs, stack, optimizer, _weights(config, data, pool)),
         logits=logits,
     ).run(state)
+
+
+def _source(
+    config: Config, data: Data, frozen: align.Frozen, real: Real, artifacts: Mapping[str, Tensors]
+) -> Source | None:
+    settings = config.augment
+    if settings.source == "generated":
+        G = generate.build(config, data, frozen.h.shape[-1])[0].load(artifacts[generate.NAME], "G/")
+        return Generated(config, data, frozen, G)
+    if settings.source == "noise":
+        return Noisy(settings.noise, data, real)
+    return Mixed(settings.mixup, data, real) if settings.source == "mixup" else None
 
 
 def _epoch(
@@ -195,15 +202,18 @@ def _epoch(
     size = settings.batch_size
     inputs.draw(index)
 
-    def loss(params: Tensors, features: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
-        return weighted_cross_entropy(stack.call(params, features), labels, weight)
+    def loss(params: Tensors, features: Tensor, weight: Tensor, labels: Tensor, *mixed: Tensor) -> Tensor:
+        logits = stack.call(params, features)
+        if not mixed:
+            return weighted_cross_entropy(logits, labels, weight)
+        others, share = mixed
+        return mixed_cross_entropy(logits, labels, others, share, weight)
 
-    row = torch.arange(data.rows, device=data.device)[:, None]
     for places in draws.batches(pool.items, data.steps(size, pool.items), size).unbind(1):
-        labels, features = data.labels[pool.utterance[row, places]], inputs.batch(places)
+        features = inputs.batch(places)
         if settings.dropout:
             features = features * draws.keep(1 - settings.dropout, *features.shape[1:])
-        each = map_rows(loss, stack.params, features, labels, weights)
+        each = map_rows(loss, stack.params, features, weights, *inputs.targets(places))
         optimizer.step(each)
         means.add({"ser": each})
     return means.result()

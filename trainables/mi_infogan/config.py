@@ -50,6 +50,8 @@ class Generate(_Section):
     """Weight of the text prediction loss, eq. 13 and 14; 0 skips it."""
     text: bool = True
     """Whether the generator is conditioned on the text embedding, eq. 8."""
+    conditional: bool = False
+    """Whether the discriminator judges a feature as one of its label: without text and prediction losses, a cGAN."""
     noise_dim: int = Field(64, ge=1)
     """Size of z. Decision."""
     depth: int = Field(1, ge=1, le=6)
@@ -79,12 +81,17 @@ class Augment(_Section):
 
     inputs: Literal["audio", "audio+text"] = "audio"
     """What is classified: unimodal (h) or multimodal (h and t concatenated)."""
-    source: Literal["generated", "real", "none"] = "generated"
-    """What is added to the real features: generated ones; the real ones again (the control); nothing."""
+    source: Literal["generated", "noise", "mixup", "real", "none"] = "generated"
+    """What is added to the real features: generated ones; with ``noise``; mixtures of two; the real ones again (the
+    control); nothing."""
+    noise: float = Field(0.3, gt=0)
+    """Spread of the Gaussian noise of source ``noise``, as a share of each feature's own on the train rows."""
+    mixup: float = Field(0.2, gt=0)
+    """Beta(mixup, mixup) shares of source ``mixup``, in features and in labels. That of Zhang et al. 2018."""
     balance: bool = False
-    """Generate more of the rarer classes until all are equal (section 5.2.3) instead of one for each real."""
+    """Add more of the rarer classes until all are equal (section 5.2.3) instead of one for each real."""
     redraw: bool = False
-    """Draw new noise every epoch. Decision: the paper generates one set, and so does the default."""
+    """Draw anew what is random in it every epoch. Decision: the paper generates one set, and so does the default."""
     hidden: tuple[int, ...] = ()
     """Hidden widths of the multimodal classifier: () IEMOCAP, (256,) MSP-IMPROV, (256, 128) MSP-Podcast."""
     dropout: float = Field(0.0, ge=0, lt=1)

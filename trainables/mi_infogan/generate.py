@@ -37,10 +37,10 @@ def generator(config: Generate, condition: int, feature_dim: int) -> nn.Module:
     return mlp((config.noise_dim + condition, *[config.width] * (config.depth - 1), feature_dim), activation=_leaky)
 
 
-def discriminator(config: Generate, feature_dim: int) -> nn.Module:
-    """D of eq. 9, to a logit; the paper's is one linear layer."""
+def discriminator(config: Generate, feature_dim: int, classes: int) -> nn.Module:
+    """D of eq. 9, to a logit; the paper's is one linear layer. The conditional one has a logit for each class."""
     hidden = [config.discriminator_width] * (config.discriminator_depth - 1)
-    return mlp((feature_dim, *hidden, 1), activation=_leaky)
+    return mlp((feature_dim, *hidden, classes if config.conditional else 1), activation=_leaky)
 
 
 def build(config: Config, data: Data, feature_dim: int) -> tuple[Stack, Stack]:
@@ -49,7 +49,7 @@ def build(config: Config, data: Data, feature_dim: int) -> tuple[Stack, Stack]:
     made = []
     for name, make in (
         ("G", lambda: generator(settings, condition, feature_dim)),
-        ("D", lambda: discriminator(settings, feature_dim)),
+        ("D", lambda: discriminator(settings, feature_dim, data.classes)),
     ):
         seeds = [seed_of(fold.name, seed, NAME, name) for fold, seed in data.task.rows]
         made.append(Stack(make, seeds).to(data.device))
@@ -58,8 +58,13 @@ def build(config: Config, data: Data, feature_dim: int) -> tuple[Stack, Stack]:
 
 def conditions(config: Config, data: Data, index: Tensor) -> Tensor:
     """(c, t) of the given utterances, shape (R, B, condition)."""
-    label = F.one_hot(data.labels[index], data.classes).float()
+    label = one_hot(data, index)
     return torch.cat([label, data.t[data.fold, index]], -1) if config.generate.text else label
+
+
+def one_hot(data: Data, index: Tensor) -> Tensor:
+    """c of the given utterances, shape (R, B, C)."""
+    return F.one_hot(data.labels[index], data.classes).float()
 
 
 def discriminator_loss(D: Stack, params: Tensors, batch: Tensors) -> Tensor:
@@ -68,12 +73,14 @@ def discriminator_loss(D: Stack, params: Tensors, batch: Tensors) -> Tensor:
     Args:
         D: Gives the module.
         params: Its parameters.
-        batch: ``h`` (B, H), ``fake`` (B, H) and, with mixup, ``share`` (B,) of the real feature: D sees the
-            mixture and must say the share (Zhang et al. 2018). Without it: -log D(h) - log(1 - D(fake)).
+        batch: ``h`` (B, H), ``fake`` (B, H); where D is conditional, their one-hot ``label`` (B, C); and, with mixup,
+            ``share`` (B,) of the real feature: D sees the mixture and must say the share (Zhang et al. 2018).
+            Without it: -log D(h) - log(1 - D(fake)).
     """
     if "share" in batch:
-        return F.binary_cross_entropy_with_logits(D.call(params, _mixed(batch))[:, 0], batch["share"])
-    return F.softplus(-D.call(params, batch["h"])).mean() + F.softplus(D.call(params, batch["fake"])).mean()
+        return F.binary_cross_entropy_with_logits(_judged(D, params, batch, _mixed(batch)), batch["share"])
+    real, fake = (_judged(D, params, batch, batch[name]) for name in ("h", "fake"))
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
 def adversarial_loss(D: Stack, params: Tensors, batch: Tensors, *, saturating: bool = False) -> Tensor:
@@ -85,11 +92,16 @@ def adversarial_loss(D: Stack, params: Tensors, batch: Tensors, *, saturating: b
         batch: As in `discriminator_loss`.
         saturating: As printed: log(1 - D), the discriminator's own loss with its sign turned.
     """
-    seen = _mixed(batch) if "share" in batch else batch["fake"]
-    logit = D.call(params, seen)[:, 0]
+    logit = _judged(D, params, batch, _mixed(batch) if "share" in batch else batch["fake"])
     if not saturating:
         return F.softplus(-logit).mean()
     return -F.binary_cross_entropy_with_logits(logit, batch.get("share", torch.zeros_like(logit)))
+
+
+def _judged(D: Stack, params: Tensors, batch: Tensors, features: Tensor) -> Tensor:
+    """The discriminator's logit of each feature, of its own label where D is conditional; shape (B,)."""
+    logits = D.call(params, features)
+    return (logits * batch["label"]).sum(-1) if "label" in batch else logits[:, 0]
 
 
 def _mixed(batch: Tensors) -> Tensor:
@@ -187,6 +199,8 @@ def _epoch(
         batch = data.batch(chosen) | {"h": frozen.h[frozen.row, chosen]}
         noise = draws.normal(chosen.shape[1], settings.noise_dim)
         batch["input"] = torch.cat([noise, conditions(config, data, chosen)], -1)
+        if settings.conditional:
+            batch["label"] = one_hot(data, chosen)
         if settings.mixup > 0:
             batch["share"] = draws.beta(settings.mixup, chosen.shape[1])
         seen = batch | {"fake": G.apply(batch["input"]).detach()}

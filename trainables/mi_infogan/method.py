@@ -16,7 +16,7 @@ equation       what                                                function
 10-13          emotion and text prediction losses                  `generate.information_losses`
 14             generator objective                                 `generate.generator_losses`,
                                                                    `generate.total`
-section 3.3    what the classifier is fine-tuned on                `augment.Pool`
+section 3.3    what the classifier is fine-tuned on                `augment.Pool`, `added.Generated`
 =============  ==================================================  =======================================
 
 Deviations from the paper, and decisions where it is silent:
@@ -38,6 +38,13 @@ Deviations from the paper, and decisions where it is silent:
 - One generated set for all epochs of stage 3 (`augment.redraw` draws anew); the unimodal classifier starts from
   the baseline's own layer ("fine-tuned"), the multimodal one is new. t' = W_t h' + b_t, given real text's length.
 - Balancing (section 5.2.3) adds (h', t') pairs of the rarer classes only.
+- Controls of ours, each with as many items as generation adds, so as many steps: the real features again; with noise
+  (`added.Noisy`, the conventional augmentation of section 1, on h and t instead of the wave form); mixtures of two real
+  ones and of their labels (`added.Mixed`, Zhang et al. 2018). In the multimodal form, where generation adds three
+  pairings, noise adds the same three, and mixup three mixtures of whole pairs.
+- The control cGAN: no text, no prediction losses; instead D has a logit for each class and judges a feature by its own
+  label's. The label beside h in D's input, as Mirza and Osindero 2014 have it, would leave the paper's linear D blind
+  to whether the two fit.
 - An utterance without audio takes no part in training and is classified from the mean of the train rows; one
   without text takes no part in eq. 5, 6 and 13 and has the mean text elsewhere.
 """

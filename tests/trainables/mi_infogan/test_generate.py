@@ -5,6 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import search_spaces
+from search_spaces.change import apply
 from trainables.mi_infogan import align, generate, quality
 from trainables.mi_infogan.config import Align, Config, Generate
 from trainables.mi_infogan.data import Data
@@ -76,6 +78,64 @@ def test_mixup_interpolates_the_two_sides(batch, critic):
     assert torch.allclose(generate.adversarial_loss(*critic, both, saturating=True), -expected, atol=1e-6)
 
 
+@pytest.fixture
+def conditional():
+    """A critic with a logit for each of three classes."""
+    stack = Stack(lambda: mlp((4, 3)), [0])
+    return stack, {name: tensor[0] for name, tensor in stack.params.items()}
+
+
+def test_a_conditional_discriminator_judges_by_the_logit_of_the_label(batch, conditional):
+    label = F.one_hot(batch["y"], 3).float()
+    own = torch.arange(8), batch["y"]
+    p, q = (
+        torch.sigmoid(F.linear(batch[name], conditional[1]["0.weight"], conditional[1]["0.bias"]))[own]
+        for name in ("h", "fake")
+    )
+    seen = batch | {"label": label}
+    expected = -torch.log(p).mean() - torch.log(1 - q).mean()
+    assert torch.allclose(generate.discriminator_loss(*conditional, seen), expected, atol=1e-6)
+    assert torch.allclose(generate.adversarial_loss(*conditional, seen), -torch.log(q).mean(), atol=1e-6)
+
+
+def test_a_conditional_linear_discriminator_can_tell_a_feature_of_the_wrong_label(batch, conditional):
+    """Its gradient on a feature depends on the label; with the label as one more input it would not."""
+    gradients = []
+    for shift in (0, 1):
+        fake = batch["fake"].clone().requires_grad_(True)
+        seen = batch | {"fake": fake, "label": F.one_hot((batch["y"] + shift) % 3, 3).float()}
+        (gradient,) = torch.autograd.grad(generate.adversarial_loss(*conditional, seen), fake)
+        gradients.append(F.normalize(gradient, dim=-1))
+    assert (gradients[0] * gradients[1]).sum(-1).abs().max() < 0.999
+
+
+def test_the_row_cgan_ties_features_to_labels_without_text_or_prediction_losses(small_task):
+    """Nothing else does so in this row: the frozen W_y recalls them as it does real ones, and else at chance (1/3)."""
+    settings = Align(hidden=(16,), feature_dim=6, epochs=8, batch_size=16, learning_rate=5e-3)
+    settled = SMALL.model_copy(update={"align": settings})
+    artifacts = {"align": list(align.run(settled, small_task, {}))[-1].artifact}
+    alone = {"text": False, "lambda_y": 0.0, "lambda_t": 0.0, "discriminator_depth": 2}
+    recall = {}
+    for conditional in (True, False):
+        config = changed(**alone, conditional=conditional, epochs=25, learning_rate=5e-3)
+        last = run(config, small_task, artifacts)[-1]
+        assert set(last.terms) == {"discriminator", "adversarial"}
+        recall[conditional] = np.mean([d.value for d in last.diagnostics if d.measure == "recall_generated"])
+    real = np.mean([d.value for d in last.diagnostics if d.measure == "recall_real"])
+    assert recall[True] > 0.8 * real
+    assert recall[False] < 0.6 * real
+
+
+@pytest.mark.parametrize("change", [row.change for row in search_spaces.get("mi_infogan").ablation], ids=str)
+def test_both_players_move_in_every_row(small_task, aligned, change):
+    config = apply(SMALL, change)
+    epochs = run(config, small_task, aligned)
+    G, D = generate.build(config, Data.make(config, small_task), 6)
+    for stack, prefix in ((G, "G/"), (D, "D/")):
+        for name, tensor in stack.params.items():
+            assert (epochs[-1].state[prefix + name] != tensor).flatten(1).any(1).all(), name
+
+
 def test_information_losses_written_out(batch):
     generator = torch.Generator().manual_seed(1)
     heads = {
@@ -130,7 +190,9 @@ def test_information_grows_and_is_measured(small_task, aligned):
     assert kinds["real"].vectors.shape == kinds["generated"].vectors.shape
 
 
-@pytest.mark.parametrize("change", [{"lambda_y": 0.0}, {"lambda_t": 0.0}, {"text": False}, {"mixup": 0.0}])
+@pytest.mark.parametrize(
+    "change", [{"lambda_y": 0.0}, {"lambda_t": 0.0}, {"text": False}, {"mixup": 0.0}, {"conditional": True}]
+)
 def test_each_switch_changes_the_training(small_task, aligned, change):
     plain, other = run(SMALL, small_task, aligned)[-1], run(changed(**change), small_task, aligned)[-1]
     assert set(plain.terms) != set(other.terms) or not np.array_equal(

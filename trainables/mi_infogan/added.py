@@ -1,0 +1,159 @@
+"""What stage 3 puts beside the real features: generated ones (section 3.3) or, as controls, noisy or mixed real ones.
+
+Each source is drawn for all places of a pool and then asked batch by batch. Features are tuples: (audio,) in the
+unimodal form, (audio, text) in the multimodal one.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainables.mi_infogan import align, generate
+from trainables.mi_infogan.config import Config
+from trainables.mi_infogan.data import Data
+from trainables.stacking import Draws, Stack
+
+Features = tuple[Tensor, ...]
+
+
+class Real:
+    """Real features of the audio encoder and the text.
+
+    Args:
+        config: All settings.
+        data: The task's tensors.
+        frozen: The baselines.
+    """
+
+    def __init__(self, config: Config, data: Data, frozen: align.Frozen) -> None:
+        self._data, self._frozen = data, frozen
+        self._multimodal = config.augment.inputs == "audio+text"
+
+    def __call__(self, index: Tensor, rows: slice | Tensor = slice(None)) -> Features:
+        """Features of utterances of the given rows, shape (rows, B) to (rows, B, H) and (rows, B, K)."""
+        audio = self._frozen.h[self._frozen.row[rows], index]
+        return (audio, self._data.t[self._data.fold[rows], index]) if self._multimodal else (audio,)
+
+
+class Source(Protocol):
+    """Something that adds features."""
+
+    def draw(self, utterance: Tensor, draws: Draws) -> None:
+        """Draw all that is random for the places of a pool, shape (R, P), which hold these utterances."""
+
+    def of(self, places: Tensor, real: Features) -> Features:
+        """What is added at places of the pool, shape (R, B), beside these real features."""
+
+
+class Generated:
+    """h' = G(z, c, t), eq. 8, and t' = W_t h' + b_t, eq. 12.
+
+    Args:
+        config: All settings.
+        data: The task's tensors.
+        frozen: The baselines.
+        G: The generators.
+    """
+
+    def __init__(self, config: Config, data: Data, frozen: align.Frozen, G: Stack) -> None:
+        self._config, self._data, self._frozen, self._generators = config, data, frozen, G
+        self._fake = torch.empty(0)
+
+    def draw(self, utterance: Tensor, draws: Draws) -> None:
+        """Generate one feature for each place."""
+        self._fake = generate.sample(self._config, self._data, self._generators, utterance, draws)
+
+    def of(self, places: Tensor, real: Features) -> Features:
+        """h' and, in the multimodal form, t' at the length of real text: InfoNCE fixes its direction only."""
+        fake = self._fake[self._frozen.row, places]
+        if len(real) == 1:
+            return (fake,)
+        length = real[1].norm(dim=-1).mean(-1)[:, None, None]
+        return fake, F.normalize(align.linear(self._frozen.heads, "W_t", fake), dim=-1) * length
+
+
+class Noisy:
+    """Real features with Gaussian noise, a share of each feature's own spread over the row's train part.
+
+    Args:
+        share: That share.
+        data: Gives the train parts.
+        real: Gives the features.
+    """
+
+    def __init__(self, share: float, data: Data, real: Real) -> None:
+        self._row = torch.arange(data.rows, device=data.device)[:, None]
+        train = [torch.from_numpy(part)[None].to(data.device) for part in data.train]
+        found = [[each[0].std(0) for each in real(part, self._row[row])] for row, part in enumerate(train)]
+        self._spread = [share * torch.stack(each) for each in zip(*found, strict=True)]
+        self._noise: Features = ()
+
+    def draw(self, utterance: Tensor, draws: Draws) -> None:
+        """Draw the noise of each place."""
+        sizes = [spread.shape[1] for spread in self._spread]
+        whole = draws.normal(utterance.shape[1], sum(sizes)).split(sizes, -1)
+        self._noise = tuple(spread[:, None] * noise for spread, noise in zip(self._spread, whole, strict=True))
+
+    def of(self, places: Tensor, real: Features) -> Features:
+        """The real features with the noise of these places."""
+        return tuple(each + noise[self._row, places] for each, noise in zip(real, self._noise, strict=True))
+
+
+class Mixed:
+    """Mixup (Zhang et al. 2018): s x_i + (1 - s) x_j of a place's utterance i and a partner j of the same train part.
+
+    Args:
+        alpha: s is drawn from Beta(alpha, alpha).
+        data: Gives the train parts.
+        real: Gives the features.
+    """
+
+    def __init__(self, alpha: float, data: Data, real: Real) -> None:
+        self._alpha, self._data, self._real = alpha, data, real
+        self._row = torch.arange(data.rows, device=data.device)[:, None]
+        self._partner = self._share = torch.empty(0)
+
+    def draw(self, utterance: Tensor, draws: Draws) -> None:
+        """Draw a share and a partner for each place."""
+        self._share = draws.beta(self._alpha, utterance.shape[1])
+        self._partner = draws.choice(self._data.train, utterance.shape[1])
+
+    def of(self, places: Tensor, real: Features) -> Features:
+        """The mixtures at these places: audio and text of one pair of utterances, with one share."""
+        partner, share = self.partners(places)
+        others = self._real(partner)
+        return tuple(torch.lerp(other, each, share[..., None]) for each, other in zip(real, others, strict=True))
+
+    def partners(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Partners and shares at these places, shape (R, B) each."""
+        return self._partner[self._row, places], self._share[self._row, places]
+
+
+def mixed_cross_entropy(logits: Tensor, labels: Tensor, others: Tensor, share: Tensor, weights: Tensor) -> Tensor:
+    r"""Cross entropy of mixtures of two labels, as a mean weighted by the labels' weights.
+
+    .. math:: \frac{\sum_i s_i w_{y_i} \ell(p_i, y_i) + (1 - s_i) w_{y'_i} \ell(p_i, y'_i)}
+                   {\sum_i s_i w_{y_i} + (1 - s_i) w_{y'_i}}, \quad \ell(p, y) = -\log p_y
+
+    Source: Zhang et al. 2018; the weights are those of `losses.weighted_cross_entropy`, which it equals at s = 1.
+
+    Args:
+        logits: Unnormalised log-probabilities, shape (B, C).
+        labels: Classes y of the first parts, shape (B,).
+        others: Classes y' of the second parts, shape (B,).
+        share: Shares s of the first parts, in [0, 1], shape (B,).
+        weights: Positive weight of each class, shape (C,).
+
+    Returns:
+        The mean loss in nats, shape ().
+    """
+    log_p = torch.log_softmax(logits, dim=-1)
+    target = share[:, None] * F.one_hot(labels, logits.shape[-1]) + (1 - share[:, None]) * F.one_hot(
+        others, logits.shape[-1]
+    )
+    weighted = target * weights
+    return -(weighted * log_p).sum() / weighted.sum()
