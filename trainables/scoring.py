@@ -31,8 +31,11 @@ class Part:
 
     @classmethod
     def make(cls, parts: Sequence[np.ndarray], labels: Tensor, classes: int) -> Part:
-        """Pad one index array a row; ``labels`` are those of all utterances, shape (N,)."""
-        longest = max(len(part) for part in parts)
+        """Pad one index array a row; ``labels`` are those of all utterances, shape (N,).
+
+        Parts of nothing become one padding place: not every network can be asked about no utterance at all.
+        """
+        longest = max(1, *(len(part) for part in parts))
         index = torch.zeros(len(parts), longest, dtype=torch.long)
         valid = torch.zeros(len(parts), longest, dtype=torch.bool)
         for row, part in enumerate(parts):

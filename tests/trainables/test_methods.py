@@ -25,6 +25,15 @@ from trainables.task import Task
 
 #: Every method small enough for a table of tests; without a line here, only its epochs and batches are made small.
 TINY = {
+    "cm_arr": {
+        "train.tokens": 2,
+        "train.channels": 4,
+        "train.heads": 2,
+        "train.transforms": 2,
+        "train.flow_hidden": [4],
+        "train.blocks": 1,
+        "train.batch_size": 40,
+    },
     "concat_mlp": {"classify.hidden": [6], "classify.learning_rate": 0.01},
     "distribution_matching": {
         "network.hidden": [8],
