@@ -127,9 +127,15 @@ class Stack:
         return self
 
 
-def map_rows(function: Callable[..., Any], *stacked: object) -> Any:
-    """Apply a function of one row to every row: inputs and outputs gain a leading axis R."""
-    return torch.vmap(function, randomness="error")(*stacked)
+def map_rows(function: Callable[..., Any], *stacked: object, at_once: int | None = None) -> Any:
+    """Apply a function of one row to every row: inputs and outputs gain a leading axis R.
+
+    Args:
+        function: Of one row.
+        stacked: Its arguments, each with a leading axis R.
+        at_once: So many rows at a time, for steps whose memory would not fit or is slow to get; None takes all.
+    """
+    return torch.vmap(function, randomness="error", chunk_size=at_once)(*stacked)
 
 
 class Optimizer:

@@ -48,7 +48,7 @@ def restricted(dialogues: Sequence[np.ndarray], allowed: np.ndarray, needed: np.
     return [each[allowed[each]] for each in dialogues if (allowed & needed)[each].any()]
 
 
-def cut(dialogues: Sequence[np.ndarray], max_turns: int | None) -> list[np.ndarray]:
+def pieces(dialogues: Sequence[np.ndarray], max_turns: int | None) -> list[np.ndarray]:
     """Pieces of at most ``max_turns`` turns; None leaves the dialogues whole."""
     if max_turns is None:
         return list(dialogues)

@@ -14,7 +14,7 @@ from trainables.features import Normaliser
 from trainables.prepared import apply
 from trainables.stacking import Stack
 from trainables.subspace_mapping.config import Fuse
-from trainables.subspace_mapping.dialogues import Lanes, by_dialogue, cut, fixed_order
+from trainables.subspace_mapping.dialogues import Lanes, by_dialogue, fixed_order, pieces
 from trainables.subspace_mapping.model import Network
 from trainables.subspace_mapping.reading import Utterances, represent
 
@@ -53,5 +53,5 @@ def _utterances(artifact: Mapping[str, torch.Tensor], corpus: Corpus, modalities
 
 def _lanes(config: Fuse, corpus: Corpus, rows: int) -> Lanes:
     order = fixed_order(len(corpus.labels)) if config.shuffle_turns else None
-    one = Lanes.pack([cut(by_dialogue(corpus, order), config.max_turns)])
+    one = Lanes.pack([pieces(by_dialogue(corpus, order), config.max_turns)])
     return Lanes(*(tensor.expand(rows, -1, -1) for tensor in (one.index, one.dialogue, one.order)))

@@ -22,7 +22,7 @@ from trainables.prepared import Prepared
 from trainables.scoring import Part
 from trainables.stacking import Draws, Stack, map_rows
 from trainables.subspace_mapping.config import Fuse
-from trainables.subspace_mapping.dialogues import Lanes, by_dialogue, cut, fixed_order, restricted
+from trainables.subspace_mapping.dialogues import Lanes, by_dialogue, fixed_order, pieces, restricted
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Reader:
 
     def lanes(self, rows: Sequence[Sequence[np.ndarray]]) -> Lanes:
         """Dialogues of each row, cut to `max_turns` and packed."""
-        return Lanes.pack([cut(row, self.config.max_turns) for row in rows], self.prepared.device)
+        return Lanes.pack([pieces(row, self.config.max_turns) for row in rows], self.prepared.device)
 
     def _new_order(self, draws: Draws) -> np.ndarray:
         every = np.arange(len(self.prepared.labels))

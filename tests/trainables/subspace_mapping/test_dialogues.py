@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.subspace_mapping.dialogues import Lanes, by_dialogue, cut, fixed_order, restricted
+from trainables.subspace_mapping.dialogues import Lanes, by_dialogue, fixed_order, pieces, restricted
 
 
 def changed(corpus, **columns):
@@ -44,8 +44,8 @@ def test_only_allowed_utterances_of_dialogues_with_a_needed_one():
 
 def test_longer_dialogues_are_cut():
     dialogues = [np.arange(5), np.arange(5, 7)]
-    assert [each.tolist() for each in cut(dialogues, 2)] == [[0, 1], [2, 3], [4], [5, 6]]
-    assert [each.tolist() for each in cut(dialogues, None)] == [[0, 1, 2, 3, 4], [5, 6]]
+    assert [each.tolist() for each in pieces(dialogues, 2)] == [[0, 1], [2, 3], [4], [5, 6]]
+    assert [each.tolist() for each in pieces(dialogues, None)] == [[0, 1, 2, 3, 4], [5, 6]]
 
 
 @given(st.lists(st.lists(st.integers(1, 9), max_size=12), min_size=1, max_size=3))
