@@ -25,7 +25,7 @@ from trainables.task import Task
 from trainables.training import Classifier, Finished
 
 NAME = "fuse"
-#: Rows of a step at a time on a CPU: tensors of more rows are so large that getting the memory takes a third of the time.
+#: Rows of a step at a time on a CPU: with more, a third of the time goes into getting memory for the large tensors.
 ROWS_AT_ONCE = 5
 
 
