@@ -36,7 +36,8 @@ def recalls(found: Findings) -> Table | None:
         spread_column(frame, "UAR", "uar"),
     )
     note = "In %: mean over folds of the mean over seeds ± spread over folds, on test"
-    note += f" ({found.over}, or those named)." if partial else f" ({found.over})." if found.several else "."
+    note += f" ({found.over})" if found.several else ""
+    note += "; arms are tested in the conditions named, and their UAR is the mean over these." if partial else "."
     return Table("recalls_by_arm", "Test recall by class, arm by arm", note + _control(frame), frame, columns)
 
 
@@ -55,12 +56,12 @@ def _control(frame: pd.DataFrame) -> str:
 
 
 def diagnostics(found: Findings) -> Table | None:
-    """What the stages of every arm shown measured; a measure by class is averaged over classes."""
+    """What the stages of every arm shown measured; what is measured in parts is averaged over them."""
     values = {one.arm: measured.averages(found.run, one.arm) for one in found.shown}
-    shown = [one for one in found.shown if values[one.arm]]
+    shown = [one for one in found.shown if one.own and values[one.arm]]
     if len(shown) < 2:
         return None
-    names = _in_order(found, {name for each in values.values() for name in each})
+    names = _in_order(found, {name for one in shown for name in values[one.arm]})
     frame = pd.DataFrame([_line(one) | _values(values[one.arm], names) for one in shown])
     known = measured.words(found.run)
     columns = (
@@ -68,8 +69,8 @@ def diagnostics(found: Findings) -> Table | None:
         *(spread_column(frame, known.get(name, (name, ""))[0], name, plain_with_spread) for name in names),
     )
     meanings = "; ".join(f"{known[name][0]}: {known[name][1]}" for name in names if name in known)
-    note = "Mean over folds of the mean over seeds ± spread over folds; what is measured by class is averaged over "
-    note += f"classes. {meanings}."
+    note = "Mean over folds of the mean over seeds ± spread over folds; what is measured in parts, such as class by "
+    note += f"class, is averaged over them. {meanings}."
     return Table("diagnostics_by_arm", "Measured, arm by arm", note + _control(frame), frame, columns)
 
 

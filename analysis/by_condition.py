@@ -61,13 +61,18 @@ def _lines(found: Findings, one: Shown) -> list[dict[str, Any]]:
     for group in groups:
         mean, std = _ours(found, one.arm, group)
         ours |= {group: mean, f"{group}_fold_std": std}
-    if one.row is None and one.arm != (found.ablation_parent or found.best):
+    if not _has_published(found, one):
         return [ours]
     values = published.of_row(found.run, one.row)
     theirs = {group: published.over(values, members) for group, members in groups.items()}
     if not any(value.source for value in theirs.values()):
         return [ours]
     return [ours, _published_line(one, theirs)]
+
+
+def _has_published(found: Findings, one: Shown) -> bool:
+    """Ablation rows have numbers of their own; those of the full model stand beside what rows are measured from."""
+    return one.row is not None or one.arm == (found.ablation_parent or found.best)
 
 
 def _ours(found: Findings, arm: str, group: str) -> tuple[float, float]:
@@ -91,16 +96,16 @@ def worth(found: Findings) -> Table | None:
     if not found.several or not found.worths:
         return None
     groups = list(conditions.groups(found.conditions))
-    rows = [one for one in found.shown if one.row and any(w.arm == one.arm for w in found.worths)]
+    rows = [one for one in found.shown if any(w.arm == one.arm for w in found.worths)]
     frame = pd.DataFrame([_worth_line(found, one, groups) for one in rows])
     columns = (
         Column("Row", lambda r: r.row + (" †" if r.control else ""), numeric=False),
         *(Column(conditions.in_words(g), partial(_worth_cell, frame.columns.get_loc(g))) for g in groups),
     )
     note = (
-        "In points: test UAR of the reference minus the row's, paired by fold and seed within the condition, so a "
-        f"component helps where it is positive. * p under {1 - CONFIDENCE:.2g}, corrected resampled t-test, adjusted "
-        "over the whole table after Holm."
+        "In points: test UAR of the reference minus the row's, paired by fold and seed within the condition, so what "
+        f"the row lacks helps where it is positive. * p under {1 - CONFIDENCE:.2g}, corrected resampled t-test, "
+        "adjusted over the whole table after Holm."
     )
     if frame["control"].any():
         note += " † a control, not a row of the paper."
@@ -145,7 +150,7 @@ def published_beside(found: Findings) -> Table | None:
 
 
 def _beside(found: Findings, one: Shown) -> list[dict[str, Any]]:
-    if one.row is None and one.arm != (found.ablation_parent or found.best):
+    if not _has_published(found, one):
         return []
     tested = conditions.tested(found.run, one.arm)
     values = [value for value in published.of_row(found.run, one.row) if value.condition in tested]

@@ -177,6 +177,15 @@ def verdict(found: Estimate, p_holm: float) -> str:
     return TOO_FEW if (found.high - found.low) / 2 > BLIND else NO_EVIDENCE
 
 
+#: What `verdict` says of a difference between two whole systems.
+_RATHER = {HELPS: "better", HURTS: "worse"}
+
+
+def rather(verdict: str) -> str:
+    """A verdict on the first of two systems: ``better`` or ``worse`` where a component ``helps`` or ``hurts``."""
+    return _RATHER.get(verdict, verdict)
+
+
 def size_ratio(run: Run, part: str = "test") -> float:
     """Utterances in a part over those in train, mean over folds; 1 / (F - 1) where sizes are not known."""
     folds = run.provenance["folds"]

@@ -81,7 +81,7 @@ def fold_means(run: Run, arm: str) -> pd.DataFrame:
 
 
 def averages(run: Run, arm: str) -> dict[str, tuple[float, float]]:
-    """Value and spread over folds of every measure of an arm; of one that is by class, the mean over classes."""
+    """Value and spread over folds of every measure of an arm; of one in parts, the mean over them."""
     per_fold = fold_means(run, arm).groupby(["measure", "fold"], sort=False)["value"].mean()
     by_measure = per_fold.groupby("measure", sort=False)
     means, stds = by_measure.mean(), by_measure.std(ddof=1)

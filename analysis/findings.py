@@ -31,6 +31,7 @@ class Shown(NamedTuple):
         arm: The arm.
         label: Its name, and what it is.
         row: The ablation row it is, or None.
+        own: Whether it is an arm of the study's method, not a baseline.
         control: Whether it is a control of ours.
     """
 
@@ -38,6 +39,7 @@ class Shown(NamedTuple):
     label: str
     row: str | None
     control: bool
+    own: bool = True
 
 
 #: Seed of the projection's draw, so that a report made twice is the same.
@@ -106,14 +108,16 @@ class Findings:
 
     @cached_property
     def shown(self) -> list[Shown]:
-        """The best arm, the reference, the paper's defaults, then the ablation rows that are done."""
+        """The best arm, the reference, the paper's defaults, then the ablation rows and baselines that are done."""
         labels: dict[str, list[str]] = {}
         for arm, words in ((self.best, "best"), (self.ablation_parent, "reference"), (self.paper, "")):
             if arm:
                 labels.setdefault(arm, []).extend([words] if words else [])
         first = [Shown(arm, _labelled(self.name(arm), words), None, False) for arm, words in labels.items()]
         rows = [one for one in self.ablation if one.status == "done" and one.arm not in labels]
-        return first + [Shown(one.arm, one.name, one.name, self.is_control(one.name)) for one in rows]
+        shown = first + [Shown(one.arm, one.name, one.name, self.is_control(one.name)) for one in rows]
+        others = [one for one in self.baselines if one.status == "done"]
+        return shown + [Shown(one.arm, f"{one.name} (baseline)", None, False, own=False) for one in others]
 
     @cached_property
     def top(self) -> pd.DataFrame:
@@ -128,6 +132,11 @@ class Findings:
         arms = self.run.trials[self.run.trials["kind"] == "ablation"]
         arms = arms.assign(control=arms["name"].map(self.is_control)).sort_values("control", kind="stable")
         return compare.against_parent(self.run, arms, sign=-1)
+
+    @cached_property
+    def baselines(self) -> list[compare.Comparison]:
+        """The arm that baselines are measured from, minus each of them: what the method is worth."""
+        return compare.against_parent(self.run, self.run.trials[self.run.trials["kind"] == "baseline"], sign=-1)
 
     def is_control(self, name: str) -> bool:
         """Whether an ablation row is a control of ours rather than a row of the paper."""
@@ -182,7 +191,8 @@ class Findings:
     @cached_property
     def worths(self) -> list[Worth]:
         """What each ablated component is worth in each condition."""
-        arms = self.run.trials[self.run.trials["arm"].isin([one.arm for one in self.shown if one.row])]
+        compared = [one.arm for one in self.shown if one.row or not one.own]
+        arms = self.run.trials[self.run.trials["arm"].isin(compared)]
         return conditions.worths(self.run, arms, self.conditions)
 
     @cached_property
@@ -233,6 +243,12 @@ class Findings:
         """`best_against_paper` in words; empty when there is none. One comparison, so nothing to adjust for."""
         one = self.best_against_paper
         return compare.verdict(one, one.p) if one else ""
+
+    @property
+    def baseline_parent(self) -> str | None:
+        """The arm that baselines are measured from."""
+        parents = self.run.trials["parent"][self.run.trials["kind"] == "baseline"]
+        return str(parents.iloc[0]) if len(parents) else None
 
     @cached_property
     def ablation_parent(self) -> str | None:

@@ -31,6 +31,7 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("best", "Best arms", ("best_arms",), ("best_arms",)),
     ("conditions", "By condition", ("by_condition",), ("by_condition", "worth_by_condition")),
     ("ablation", "Ablation", ("ablation",), ("ablation",)),
+    ("baselines", "Against baselines", ("baselines",), ("baselines",)),
     ("published", "Beside the paper", (), ("published",)),
     ("stages", "What the last stage adds", (), ("stage_gains",)),
     ("sensitivity", "Sensitivity", ("sensitivity",), ("sensitivity",)),

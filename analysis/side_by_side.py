@@ -18,7 +18,6 @@ from analysis.table import Column, Table
 from analysis.words import change, interval, p_value, with_spread
 
 NOT_SAME = "not comparable: other corpus, folds or classes"
-_WORDS = {compare.HELPS: "better", compare.HURTS: "worse"}
 _PAIRED = (
     "Difference: from the first run, paired by fold (mean over each run's seeds) and test condition, where both were "
     "tested on the same folds of the same corpus; corrected resampled t-test"
@@ -86,8 +85,8 @@ def _against(one: Findings, first: Findings, names: Sequence[str]) -> dict[str, 
     if one is first or why:
         return nothing | {"compared_on": "", "only_some": False, "verdict": why}
     found = _estimate(one, first, names)
-    verdict = compare.verdict(found, found.p)
-    return {name: getattr(found, name) for name in nothing} | {"verdict": _WORDS.get(verdict, verdict)}
+    verdict = compare.rather(compare.verdict(found, found.p))
+    return {name: getattr(found, name) for name in nothing} | {"verdict": verdict}
 
 
 def _incomparable(one: Findings, first: Findings, names: Sequence[str]) -> str:

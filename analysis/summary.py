@@ -23,7 +23,8 @@ def summary(run: Run | str | Path) -> dict[str, Any]:
     Returns:
         ``run``, ``finished``, ``headline``; ``best`` and ``paper_defaults`` (arm, name, kind, changed, score, dev,
         test; None when not done); ``arms`` by status; ``chosen_from`` (arms that might have been); ``epochs``,
-        ``ablation``, ``cautions``, ``seconds``. Shares in [0, 1]; a number that cannot be computed is None.
+        ``ablation``, ``baselines``, ``cautions``, ``seconds``. Shares in [0, 1]; a number that cannot be
+        computed is None.
 
     Raises:
         ReportError: If the folder cannot be read.
@@ -40,6 +41,7 @@ def summary(run: Run | str | Path) -> dict[str, Any]:
         "chosen_from": int(search.eligible(trials).sum()),
         "epochs": found.saved._asdict(),
         "ablation": [_verdict_summary(one) for one in found.ablation],
+        "baselines": [_verdict_summary(one) for one in found.baselines],
         "cautions": cautions(found),
         "seconds": _plain(found.run.provenance.get("seconds")),
     }

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import aggregate, by_arm, by_condition, conditions, published
+from analysis.compare import NOT_COMPARABLE, Comparison, rather
 from analysis.findings import Findings
 from analysis.table import Column, Table, spread_column
 from analysis.words import change, interval, number, p_value, plain_with_spread, settings, share, with_spread
@@ -18,7 +19,15 @@ TOP = 10
 def tables(found: Findings) -> list[Table]:
     """The tables a run has something to put in."""
     makers = (
-        *(best_arms, by_condition.scores, by_condition.worth, ablation, by_condition.published_beside, stage_gains),
+        *(
+            best_arms,
+            by_condition.scores,
+            by_condition.worth,
+            ablation,
+            baselines,
+            by_condition.published_beside,
+            stage_gains,
+        ),
         *(sensitivity, folds, recalls, by_arm.recalls, diagnostics, by_arm.diagnostics),
     )
     return [table for make in makers if (table := make(found)) is not None]
@@ -135,21 +144,27 @@ def _reference_row(found: Findings) -> dict[str, Any]:
 
 def _ablation_row(found: Findings, one: Any) -> dict[str, Any]:
     nan, e = float("nan"), one.estimate
+    alone = one.verdict == NOT_COMPARABLE
+    on_test = one.fold_std if one.basis.startswith("test") else nan
     return {
         "arm": one.arm,
         "row": one.name,
         "control": found.is_control(one.name),
         "basis": one.basis,
-        "uar": one.uar,
-        "uar_fold_std": one.fold_std if one.basis.startswith("test") else nan,
+        "uar": found.number(one.arm, "uar") if alone else one.uar,
+        "uar_fold_std": found.number(one.arm, "uar_fold_std") if alone else on_test,
         "uar_seed_std": found.number(one.arm, "uar_seed_std") if one.basis == "test" else nan,
         "difference": e.difference if e else nan, "low": e.low if e else nan, "high": e.high if e else nan,
         "p": e.p if e else nan, "p_holm": one.p_holm, "wilcoxon_p": e.wilcoxon if e else nan,
         "difference_fold_std": e.fold_std if e else nan, "difference_seed_std": e.seed_std if e else nan,
         "folds": e.folds if e else nan,
-        "verdict": one.verdict,
+        "verdict": f"not comparable: tested with {_tested(found, one.arm)}" if alone else one.verdict,
         **_published(found, one.name, one.arm),
     }  # fmt: skip
+
+
+def _tested(found: Findings, arm: str) -> str:
+    return ", ".join(conditions.tested(found.run, arm))
 
 
 def _published(found: Findings, name: str | None, arm: str | None) -> dict[str, Any]:
@@ -157,6 +172,40 @@ def _published(found: Findings, name: str | None, arm: str | None) -> dict[str, 
     names = conditions.tested(found.run, arm) or found.tested
     one = published.over(published.of_row(found.run, name), names)
     return {"published_uar": one.mean, "published_std": one.std, "published_source": one.source}
+
+
+def baselines(found: Findings) -> Table | None:
+    """Other methods on the same folds, and what the study's own is worth against them."""
+    if not found.baselines:
+        return None
+    frame = pd.DataFrame([_baseline_row(one) for one in found.baselines])
+    columns = (
+        Column("Baseline", lambda r: r.row, numeric=False),
+        Column("UAR, %", lambda r: with_spread(r.uar, r.uar_fold_std)),
+        Column("Difference, points", lambda r: change(r.difference)),
+        Column("95 % interval", lambda r: interval(r.low, r.high)),
+        Column("p (Holm)", lambda r: p_value(r.p_holm)),
+        Column(
+            "Verdict", lambda r: r.verdict + (f" ({r.basis})" if r.basis not in ("", "test") else ""), numeric=False
+        ),
+    )
+    parent = found.baseline_parent
+    ours = with_spread(found.number(parent, "uar"), found.number(parent, "uar_fold_std"))
+    note = (
+        f"Difference: test UAR of {found.name(parent)} ({ours} %) minus the baseline's, paired by fold and seed"
+        f"{_over(found)}; the verdict is on {found.name(parent)}. Baselines were not searched: their settings are "
+        "those of the study. Corrected resampled t-test, p adjusted over the table after Holm."
+    )
+    return Table("baselines", "Against baselines", note, frame, columns)
+
+
+def _baseline_row(one: Comparison) -> dict[str, Any]:
+    nan, e = float("nan"), one.estimate
+    return {
+        "arm": one.arm, "row": one.name, "basis": one.basis, "uar": one.uar, "uar_fold_std": one.fold_std,
+        "difference": e.difference if e else nan, "low": e.low if e else nan, "high": e.high if e else nan,
+        "p": e.p if e else nan, "p_holm": one.p_holm, "verdict": rather(one.verdict),
+    }  # fmt: skip
 
 
 def stage_gains(found: Findings) -> Table | None:

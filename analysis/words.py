@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.compare import HELPS, HURTS
+from analysis.compare import HELPS, HURTS, rather
 from analysis.findings import Findings
 from analysis.search import eligible
 
@@ -104,7 +104,7 @@ def headline(found: Findings) -> list[str]:
         f"It was chosen on dev (UAR {_with_spread(found, found.best, 'dev')} %) from {plural(chosen, 'arm')} "
         f"run to the end; {plural(folds, 'fold')} × {plural(seeds, 'seed')} each. Test took no part in the choice."
     )
-    return [*sentences, *_by_condition(found), *_against_paper(found), *_ablation(found)]
+    return [*sentences, *_by_condition(found), *_against_paper(found), *_ablation(found), *_baselines(found)]
 
 
 def _by_condition(found: Findings) -> list[str]:
@@ -131,6 +131,18 @@ def _ablation(found: Findings) -> list[str]:
     silent = sum(one.verdict not in (HELPS, HURTS) for one in compared)
     parts += [f"{silent} cannot be told from no change"] if silent else []
     return [f"Of {plural(len(compared), 'ablation row')} compared, {', '.join(parts)}."]
+
+
+def _baselines(found: Findings) -> list[str]:
+    """What the method is worth against each baseline."""
+    compared = [one for one in found.baselines if one.estimate]
+    parts = [
+        f"{change(one.estimate.difference)} points from {one.name} ({rather(one.verdict)})"
+        for one in compared
+        if one.estimate
+    ]
+    arm = found.name(found.baseline_parent)
+    return [f"Against baselines on the same folds, {arm} differs by {'; '.join(parts)}."] if parts else []
 
 
 def _with_spread(found: Findings, arm: str, split: str) -> str:

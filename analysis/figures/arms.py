@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from analysis import aggregate
-from analysis.compare import HELPS, HURTS
+from analysis.compare import HELPS, HURTS, Comparison, rather
 from analysis.figures.style import (
     BLUE,
     GREEN,
@@ -23,6 +25,7 @@ from analysis.figures.style import (
     canvas,
     grid_on,
     look,
+    shorten,
     wrap,
 )
 from analysis.findings import Findings
@@ -131,8 +134,8 @@ def _legend_best(axes: Axes, lines: list[ArmDots]) -> None:
     axes.figure.legend(loc="outside upper left", ncols=3)
 
 
-def forest_numbers(found: Findings) -> list[ForestLine]:
-    """Ablation rows that could be compared, in the table's order."""
+def forest_numbers(found: Findings, compared: Sequence[Comparison] | None = None) -> list[ForestLine]:
+    """Ablation rows, or other comparisons, as far as they could be made, in the table's order."""
     return [
         ForestLine(
             name=one.name,
@@ -145,9 +148,15 @@ def forest_numbers(found: Findings) -> list[ForestLine]:
             high=one.estimate.high,
             folds=one.estimate.fold_differences,
         )
-        for one in found.ablation
+        for one in (found.ablation if compared is None else compared)
         if one.estimate
     ]
+
+
+_DOTS = (
+    "Dot: mean over folds of the paired difference; bar: 95 % interval of the corrected resampled t-test; small dots: "
+    "folds."
+)
 
 
 def ablation(found: Findings) -> Drawn | None:
@@ -155,24 +164,39 @@ def ablation(found: Findings) -> Drawn | None:
     lines = forest_numbers(found)
     if not lines:
         return None
+    caption = (
+        f"Reference: {found.name(found.ablation_parent)}, test UAR "
+        f"{share(found.number(found.ablation_parent, 'uar'))} %. {_DOTS} "
+        "Hollow: stopped early, compared on dev at the epoch it reached. † control."
+    )
+    label = "What the component is worth: UAR of the reference minus the row, points"
+    return Drawn("ablation", "What each component is worth", caption, _forest(lines, label, str))
+
+
+def baselines(found: Findings) -> Drawn | None:
+    """Forest plot: what the method is worth against each baseline."""
+    lines = forest_numbers(found, found.baselines)
+    if not lines:
+        return None
+    arm = found.name(found.baseline_parent)
+    caption = f"{arm}: test UAR {share(found.number(found.baseline_parent, 'uar'))} %, on the same folds. {_DOTS}"
+    label = f"UAR of {shorten(arm, 30)} minus the baseline's, points"
+    return Drawn("baselines", "Against baselines", caption, _forest(lines, label, rather))
+
+
+def _forest(lines: Sequence[ForestLine], label: str, words: Callable[[str], str]) -> Figure:
     with look():
         figure = canvas(WIDE, 0.95 + 0.42 * len(lines))
         axes = figure.add_subplot()
         axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
         for place, line in enumerate(lines):
-            _forest_line(axes, place, line)
+            _forest_line(axes, place, line, words(line.verdict))
         axes.set_yticks(range(len(lines)), [_forest_label(line) for line in lines])
         axes.set_ylim(len(lines) - 0.4, -0.6)
-        axes.set_xlabel("What the component is worth: UAR of the reference minus the row, points")
+        axes.set_xlabel(label)
         axes.xaxis.set_major_formatter(lambda value, _: change(value / 100))
         grid_on(axes, "x")
-    caption = (
-        f"Reference: {found.name(found.ablation_parent)}, test UAR "
-        f"{share(found.number(found.ablation_parent, 'uar'))} %. "
-        "Dot: mean over folds of the paired difference; bar: 95 % interval of the corrected resampled t-test; small "
-        "dots: folds. Hollow: stopped early, compared on dev at the epoch it reached. † control."
-    )
-    return Drawn("ablation", "What each component is worth", caption, figure)
+    return figure
 
 
 def _forest_label(line: ForestLine) -> str:
@@ -184,7 +208,7 @@ def verdict_colour(verdict: str) -> str:
     return {HELPS: GREEN, HURTS: RED}.get(verdict, MUTED)
 
 
-def _forest_line(axes: Axes, place: int, line: ForestLine) -> None:
+def _forest_line(axes: Axes, place: int, line: ForestLine, verdict: str) -> None:
     colour = verdict_colour(line.verdict)
     jitter = np.linspace(-0.14, 0.14, len(line.folds)) if len(line.folds) > 1 else np.zeros(1)
     axes.scatter(100 * np.array(line.folds), place + jitter, s=7, color=colour, alpha=0.5, linewidths=0, zorder=2)
@@ -192,7 +216,7 @@ def _forest_line(axes: Axes, place: int, line: ForestLine) -> None:
         axes.plot([100 * line.low, 100 * line.high], [place, place], color=colour, linewidth=1.8, zorder=3)
     face = colour if line.status == "done" else SURFACE
     axes.scatter(100 * line.worth, place, s=36, facecolor=face, edgecolor=colour, linewidth=1.5, zorder=4)
-    text = line.verdict + (f"\n{line.basis}" if line.basis != "test" else "")
+    text = verdict + (f"\n{line.basis}" if line.basis != "test" else "")
     axes.annotate(
         text, (1.0, place), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
         va="center", fontsize=7.5, color=colour if colour != MUTED else INK, annotation_clip=False,

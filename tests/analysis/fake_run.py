@@ -74,6 +74,8 @@ class Plan:
     kinds: dict[str, float] = field(default_factory=lambda: {"real": 1.5, "generated": 0.6})
     #: An ablation row whose vectors are kept too.
     compared: str = ""
+    #: Baselines, other methods on the same folds, and their effect.
+    baselines: dict[str, float] = field(default_factory=dict)
     #: Words of the diagnostics as the run records them; a run of before they were recorded has none.
     measures: dict[str, tuple[str, str]] | None = None
     #: Published numbers of the full model: (condition, metric, mean, source).
@@ -189,6 +191,11 @@ def _probe_part(plan: Plan, rng: np.random.Generator, tables: _Tables, levels: n
             parent=parent,
             status="stopped",
         )
+    for name, effect in plan.baselines.items():
+        _arm(
+            plan, rng, tables, levels, name=name, kind="baseline", config={"fit": {"C": 1.0}}, effect=base + effect,
+            parent=parent,
+        )  # fmt: skip
     for path, values in plan.sensitivity.items():
         section, key = path.split(".")
         for value, effect in values.items():
@@ -244,7 +251,9 @@ def _arm(
             "reason": REASONS.get(status, ""),
             "flags": flags or [],
             "config": json.dumps(config),
-            "changed": json.dumps({} if kind == "reference" else {"align.alpha": config["align"]["alpha"]}),
+            "changed": json.dumps(
+                {} if kind in ("reference", "baseline") else {"align.alpha": config["align"]["alpha"]}
+            ),
             "score": None if status == "failed" else scored,
             "epochs": seen,
             "epochs_planned": planned,

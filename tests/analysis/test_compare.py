@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import fake_run
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from analysis import aggregate, compare
+from analysis import aggregate, compare, tables
 from analysis.findings import Findings
 from analysis.run import load
 
@@ -233,3 +235,13 @@ def test_pairs_are_rows_that_both_have(run):
     np.testing.assert_allclose((first - second)[1:], 0.1)
     assert aggregate.values_of(rows, "nobody").empty
     assert compare.paired(values, aggregate.values_of(rows, "nobody"))[0].shape == (0, 0)
+
+
+def test_an_arm_tested_in_other_conditions_has_its_numbers_and_no_verdict(run):
+    mine = run.folds["name"].astype(str) == fake_run.USELESS
+    folds = run.folds.assign(condition=run.folds["condition"].astype(str).mask(mine, "text"))
+    found = Findings(replace(run, folds=folds))
+    row = tables.ablation(found).frame.set_index("row").loc[fake_run.USELESS]
+    assert row["verdict"] == "not comparable: tested with text"
+    assert row["uar"] == pytest.approx(found.number(row["arm"], "uar"))
+    assert np.isnan(row["difference"])

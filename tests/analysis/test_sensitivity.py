@@ -103,3 +103,18 @@ def test_a_single_seed_and_fold_still_give_a_curve(tmp_path):
     for curve in sensitivity.curves(load(fake_run.write(tmp_path / "run", plan))):
         assert all(not math.isnan(point.change) for point in curve.points)
         assert {point.verdict for point in curve.points} == {"too few folds to tell", "the reference"}
+
+
+@pytest.mark.parametrize(
+    ("values", "log"),
+    [
+        ([0.0, 0.25, 0.5, 0.75, 1.0], False),
+        ([0.05, 0.25, 0.5, 0.75, 1.0], False),
+        ([0.01, 0.1, 1.0], True),
+        ([0.0, 0.01, 0.1, 1.0, 10.0], True),
+        ([64, 256, 1024, 4096], True),
+        ([500, 1000, 2000, 5000], False),
+    ],
+)
+def test_amounts_in_equal_steps_stand_on_a_plain_scale(run, values, log):
+    assert sensitivity._is_log(run, "data.unlabeled_amount", values) is log
