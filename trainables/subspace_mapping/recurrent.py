@@ -1,8 +1,8 @@
 """Recurrent encoders over lanes of dialogues, section 3.3: GRU or LSTM, one or both directions, all modalities at once.
 
-Written as one loop over turns in which modalities and directions are batched: their matrices are small, so a loop for
-each (or torch's own GRU under vmap) spends its time between them. Nothing passes from one dialogue to the next, and an
-utterance without the modality, like padding, leaves the state as it was.
+Written out because torch's own have no batching rule under vmap and cannot start anew inside a lane; as one loop over
+turns in which modalities and directions are batched, because their matrices are small. Nothing passes from one dialogue
+to the next, and an utterance without the modality, like padding, leaves the state as it was.
 """
 
 from __future__ import annotations
