@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ class Prepared:
     @classmethod
     def make(
         cls, task: Task, modalities: Sequence[str] | None = None, *, dims: Mapping[str, int | None] | None = None
-    ) -> Prepared:
+    ) -> Self:
         """Fit the normalisers on each fold's labeled train rows and apply them.
 
         Args:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from trainables.corpus import Corpus
+from trainables.folds import PARTS
 from trainables.protocols import Fold
 
 
@@ -23,3 +26,21 @@ class Task:
     def rows(self) -> tuple[tuple[Fold, int], ...]:
         """Every (fold, seed), in row order."""
         return tuple((fold, seed) for fold in self.folds for seed in self.seeds)
+
+    def labeled(self) -> Task:
+        """The task on its labeled utterances alone; folds keep their names, so rows keep their seeds and draws."""
+        corpus, kept = self.corpus, np.flatnonzero(self.corpus.labels >= 0)
+        place = np.cumsum(corpus.labels >= 0) - 1
+        smaller = replace(
+            corpus,
+            utterances=corpus.utterances.iloc[kept].reset_index(drop=True),
+            features={name: features[kept] for name, features in corpus.features.items()},
+            present={name: present[kept] for name, present in corpus.present.items()},
+            labels=corpus.labels[kept],
+        )
+        folds = []
+        for fold in self.folds:
+            parts = [place[getattr(fold, part)] for part in PARTS]
+            # Whether speakers are apart was checked, or allowed, when the fold was made.
+            folds.append(Fold.make(fold.name, smaller, *parts, allow_shared_speakers=True))
+        return Task(smaller, tuple(folds), self.seeds)

@@ -16,7 +16,6 @@ from trainables.losses import info_nce, weighted_cross_entropy
 from trainables.mi_infogan.config import Align, Config
 from trainables.mi_infogan.data import Data
 from trainables.scoring import Part
-from trainables.selection import Best
 from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, seed_of
 from trainables.task import Task
 from trainables.training import Classifier, Finished
@@ -58,8 +57,8 @@ class Baseline(nn.Module):
 def build(config: Config, data: Data) -> Stack:
     """One `Baseline` a row, each initialised under its own seed."""
     seeds = [seed_of(fold.name, seed, NAME, "init") for fold, seed in data.task.rows]
-    text_dim = 0 if data.text is None else data.text.dim
-    return Stack(lambda: Baseline(config.align, data.audio.dim, text_dim, data.classes), seeds).to(data.device)
+    sizes = data.dims["audio"], data.dims.get("text", 0), data.classes
+    return Stack(lambda: Baseline(config.align, *sizes), seeds).to(data.device)
 
 
 def linear(params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
@@ -99,7 +98,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     Its artifact: the parameters of each row at its dev-chosen epoch and the normalisers.
     """
     del artifacts  # the first stage
-    data = Data.make(config, task)
+    data = Data.of(config, task)
     stack = build(config, data)
     optimizer = Optimizer([stack], learning_rate=config.align.learning_rate, weight_decay=config.align.weight_decay)
 
@@ -116,7 +115,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
         test=data.part("test"),
         train=partial(_epoch, config.align, data, stack, optimizer),
         logits=logits,
-        finish=lambda best: Finished(artifact=_artifact(data, best)),
+        finish=lambda best: Finished(artifact=best.tensors | data.state()),
     ).run(state)
 
 
@@ -124,18 +123,13 @@ def _epoch(config: Align, data: Data, stack: Stack, optimizer: Optimizer, index:
     draws, means = Draws(data.task, NAME, index, device=data.device), Means()
     weights = data.weights(config.class_weights)
     for batch in draws.batches(data.train, data.steps(config.batch_size), config.batch_size).unbind(1):
-        inputs = {**data.batch(batch), "weights": weights}
+        inputs = {**data.pairs(batch), "weights": weights}
         if config.dropout and config.hidden:
             inputs["keep"] = draws.keep(1 - config.dropout, batch.shape[1], config.hidden[-1])
         terms = map_rows(partial(losses, config, stack), stack.params, inputs)
         optimizer.step(total(config, terms))
         means.add(terms)
     return means.result()
-
-
-def _artifact(data: Data, best: Best) -> Tensors:
-    text = {} if data.text is None else data.text.state("text.")
-    return {**best.tensors, **data.audio.state("audio."), **text}
 
 
 @dataclass(frozen=True)

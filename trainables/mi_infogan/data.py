@@ -1,4 +1,4 @@
-"""The corpus as `mi_infogan` sees it: labeled utterances, normalised fold by fold."""
+"""The corpus as `mi_infogan` sees it: labeled utterances, those with audio to train on."""
 
 from __future__ import annotations
 
@@ -9,119 +9,51 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.corpus import Corpus
 from trainables.epoch import Tensors
 from trainables.errors import InputError
-from trainables.features import Normaliser, class_weights
 from trainables.mi_infogan.config import Config
-from trainables.scoring import Part
+from trainables.prepared import Prepared
 from trainables.task import Task
 
 
-def default_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _text(config: Config, task: Task) -> Normaliser | None:
-    if "text" not in task.corpus.features:
-        return None
-    wanted, size = config.align.feature_dim, task.corpus.features["text"].shape[1]
-    if wanted is not None and wanted > size:
-        raise InputError(
-            f"config.align.feature_dim: {wanted} is more than the text embedding's size {size}, and eq. 5 compares "
-            f"vectors of one size; use at most {size}, or null for {size}"
-        )
-    return Normaliser.fit(task.corpus, task.folds, "text", wanted)
-
-
 @dataclass(frozen=True)
-class Data:
-    """Tensors shared by the stages; F folds, R rows, N labeled utterances of the corpus.
-
-    Attributes:
-        task: Corpus, folds, seeds.
-        audio: Fits the audio of each fold.
-        text: Fits the text of each fold; None without text.
-        x: Normalised audio, shape (F, N, D).
-        t: Normalised text embeddings, shape (F, N, K); K is 0 without text.
-        has_audio: Shape (N,), bool.
-        has_text: Shape (N,), float.
-        labels: Class indices, shape (N,).
-        position: Corpus row -> labeled utterance, -1 elsewhere.
-        fold: The fold of each row, shape (R, 1), to index x and t with.
-    """
-
-    task: Task
-    audio: Normaliser
-    text: Normaliser | None
-    x: Tensor
-    t: Tensor
-    has_audio: np.ndarray
-    has_text: Tensor
-    labels: Tensor
-    position: np.ndarray
-    fold: Tensor
+class Data(Prepared):
+    """Tensors shared by the stages; F folds, R rows, N labeled utterances: the others are left out for memory."""
 
     @classmethod
-    def make(cls, config: Config, task: Task) -> Data:
+    def of(cls, config: Config, task: Task) -> Data:
         """Fit the normalisers on each fold's train rows and apply them.
 
         Raises:
-            InputError: If the corpus has no audio.
+            InputError: If the corpus has no audio, or not the text that the config asks for.
         """
-        corpus, device = task.corpus, default_device()
-        if "audio" not in corpus.features:
-            raise InputError(
-                "modalities: mi_infogan classifies audio, and the corpus or the study has none; add 'audio'"
-            )
-        if config.augment.inputs == "audio+text" and "text" not in corpus.features:
-            raise InputError(
-                "config.augment.inputs: 'audio+text' needs the text modality, which is not there; use 'audio'"
-            )
-        used = np.flatnonzero(corpus.labels >= 0)
-        position = np.full(len(corpus.labels), -1)
-        position[used] = np.arange(len(used))
-        audio = Normaliser.fit(corpus, task.folds, "audio")
-        text = _text(config, task)
-        present = {name: mask[used] for name, mask in corpus.present.items()}
-        t = torch.zeros(len(task.folds), len(used), 0)
-        if text is not None:
-            t = text.apply(corpus.features["text"][used], present["text"])
-        return cls(
-            task=task,
-            audio=audio,
-            text=text,
-            x=audio.apply(corpus.features["audio"][used], present["audio"]).to(device),
-            t=t.to(device),
-            has_audio=present["audio"],
-            has_text=torch.from_numpy(present.get("text", np.zeros(len(used))).astype(np.float32)).to(device),
-            labels=torch.from_numpy(corpus.labels[used]).to(device),
-            position=position,
-            fold=torch.arange(len(task.folds)).repeat_interleave(len(task.seeds))[:, None].to(device),
-        )
+        _check(config, task.corpus)
+        used = [name for name in ("audio", "text") if name in task.corpus.features]
+        return cls.make(task.labeled(), used, dims={"text": config.align.feature_dim})
 
     @property
-    def device(self) -> torch.device:
-        """Where the tensors are."""
-        return self.x.device
+    def x(self) -> Tensor:
+        """Normalised audio, shape (F, N, D)."""
+        return self.features["audio"]
 
-    @property
-    def rows(self) -> int:
-        """R, folds x seeds."""
-        return len(self.fold)
+    @cached_property
+    def t(self) -> Tensor:
+        """Normalised text embeddings, shape (F, N, K); K is 0 without text."""
+        return self.features.get("text", self.x[..., :0])
 
-    @property
-    def classes(self) -> int:
-        """C."""
-        return len(self.task.corpus.classes)
+    @cached_property
+    def has_text(self) -> Tensor:
+        """1 or 0, shape (N,)."""
+        return self.present.get("text", torch.zeros_like(self.present["audio"])).float()
 
     @cached_property
     def train(self) -> list[np.ndarray]:
-        """Labeled utterances of each row's train part that have audio."""
-        parts = [self.position[fold.train] for fold, _ in self.task.rows]
-        return [part[self.has_audio[part]] for part in parts]
+        """Utterances of each row's train part that have audio."""
+        has_audio = self.present["audio"].cpu().numpy()
+        return [fold.train[has_audio[fold.train]] for fold, _ in self.task.rows]
 
-    def batch(self, index: Tensor) -> Tensors:
+    def pairs(self, index: Tensor) -> Tensors:
         """Audio, text, labels and whether there is text, of one utterance index a row and place, shape (R, B)."""
         return {
             "x": self.x[self.fold, index],
@@ -130,19 +62,19 @@ class Data:
             "has_text": self.has_text[index],
         }
 
-    def part(self, name: str) -> Part:
-        """The dev or test part of every row."""
-        parts = [self.position[getattr(fold, name)] for fold, _ in self.task.rows]
-        return Part.make(parts, self.labels, self.classes)
 
-    def weights(self, enabled: bool) -> Tensor:
-        """Class weights of each row's train part, or ones, shape (R, C)."""
-        if not enabled:
-            return torch.ones(self.rows, self.classes, device=self.device)
-        labels = self.labels.cpu().numpy()
-        rows = [class_weights(labels[part], self.classes) for part in self.train]
-        return torch.from_numpy(np.stack(rows)).to(self.device)
-
-    def steps(self, batch_size: int, items: list[np.ndarray] | None = None) -> int:
-        """Steps an epoch: one pass over the largest row's items; the others start a second shuffle."""
-        return -(-max(map(len, items or self.train)) // batch_size)
+def _check(config: Config, corpus: Corpus) -> None:
+    if "audio" not in corpus.features:
+        raise InputError("modalities: mi_infogan classifies audio, and the corpus or the study has none; add 'audio'")
+    if "text" not in corpus.features:
+        if config.augment.inputs == "audio+text":
+            raise InputError(
+                "config.augment.inputs: 'audio+text' needs the text modality, which is not there; use 'audio'"
+            )
+        return
+    wanted, size = config.align.feature_dim, corpus.features["text"].shape[1]
+    if wanted is not None and wanted > size:
+        raise InputError(
+            f"config.align.feature_dim: {wanted} is more than the text embedding's size {size}, and eq. 5 compares "
+            f"vectors of one size; use at most {size}, or null for {size}"
+        )

@@ -147,7 +147,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
 
     Its artifact: the generators after the last epoch. On that epoch their quality is measured.
     """
-    data = Data.make(config, task)
+    data = Data.of(config, task)
     frozen = align.Frozen.load(config, data, artifacts[align.NAME])
     settings = config.generate
     rate = {"learning_rate": settings.learning_rate, "beta1": settings.beta1}
@@ -196,7 +196,7 @@ def _epoch(
     (G, generator_step), (D, discriminator_step) = players
     draws, means, settings = Draws(data.task, NAME, index, device=data.device), Means(), config.generate
     for chosen in draws.batches(data.train, data.steps(settings.batch_size), settings.batch_size).unbind(1):
-        batch = data.batch(chosen) | {"h": frozen.h[frozen.row, chosen]}
+        batch = data.pairs(chosen) | {"h": frozen.h[frozen.row, chosen]}
         noise = draws.normal(chosen.shape[1], settings.noise_dim)
         batch["input"] = torch.cat([noise, conditions(config, data, chosen)], -1)
         if settings.conditional:

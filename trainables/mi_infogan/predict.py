@@ -9,9 +9,9 @@ from torch import Tensor
 
 from trainables.corpus import Corpus
 from trainables.epoch import Tensors
-from trainables.features import Normaliser
 from trainables.mi_infogan import align
 from trainables.mi_infogan.config import Config
+from trainables.prepared import normalised
 from trainables.stacking import Stack, mlp
 
 
@@ -29,21 +29,15 @@ def predict_logits(config: Config, artifacts: Mapping[str, Tensors], corpus: Cor
     if "augment" not in artifacts:
         return align.linear(baseline, "W_y", h)
     multimodal = config.augment.inputs == "audio+text"
-    inputs = torch.cat([h, _applied(baseline, "text", corpus, rows)], -1) if multimodal else h
+    inputs = torch.cat([h, normalised(baseline, corpus, ("text",), rows)["text"]], -1) if multimodal else h
     hidden = config.augment.hidden if multimodal else ()
     stack = Stack(lambda: mlp((inputs.shape[-1], *hidden, classes)), [0] * rows)
     return stack.load(artifacts["augment"]).apply(inputs)
 
 
 def _encode(config: Config, baseline: Tensors, corpus: Corpus) -> Tensor:
-    x = _applied(baseline, "audio", corpus, len(baseline["W_y.weight"]))
-    text_dim = baseline["W_t.weight"].shape[1] if "W_t.weight" in baseline else 0
     rows, classes, _ = baseline["W_y.weight"].shape
+    x = normalised(baseline, corpus, ("audio",), rows)["audio"]
+    text_dim = baseline["W_t.weight"].shape[1] if "W_t.weight" in baseline else 0
     stack = Stack(lambda: align.Baseline(config.align, x.shape[-1], text_dim, classes), [0] * rows)
     return stack.load(baseline).apply(x)
-
-
-def _applied(baseline: Tensors, modality: str, corpus: Corpus, rows: int) -> Tensor:
-    """Normalised features of a modality for every row, shape (R, N, K)."""
-    features = Normaliser.load(baseline, f"{modality}.").apply(corpus.features[modality], corpus.present[modality])
-    return features.repeat_interleave(rows // len(features), 0)

@@ -90,7 +90,7 @@ def flags(measures: Tensors) -> tuple[str, ...]:
 
 def _information(data: Data, index: Tensor, fake: Tensor, information: Callable[[Tensors], Tensors]) -> Tensors:
     """Lower bounds in nats: H(c) - L_Iy <= I(c; h), and log n - L_It <= I(t; h)."""
-    terms = information(data.batch(index) | {"fake": fake})
+    terms = information(data.pairs(index) | {"fake": fake})
     share = torch.nn.functional.one_hot(data.labels[index], data.classes).float().mean(1)
     bounds = {"mi_y": torch.special.entr(share).sum(-1) - terms["I_y"]}
     if "I_t" in terms:
@@ -114,7 +114,7 @@ def _recalls(name: str, guess: Tensor, labels: Tensor, classes: tuple[str, ...])
 
 def _embeddings(data: Data, frozen: Frozen, sample: Sampler, draws: Draws) -> tuple[Embedding, ...]:
     """Real test features of row 0 and as many generated for their conditions, as in fig. 2 of the paper."""
-    test = [data.position[fold.test] for fold, _ in data.task.rows]
+    test = [fold.test for fold, _ in data.task.rows]
     if not len(test[0]):
         return ()
     index = draws.choice(test, min(KEPT, len(test[0])))

@@ -34,7 +34,7 @@ class Set:
 
     def __init__(self, task, artifacts, **changes):
         self.config = changed(**changes)
-        self.data = Data.make(self.config, task)
+        self.data = Data.of(self.config, task)
         self.frozen = align.Frozen.load(self.config, self.data, artifacts["align"])
         self.real = Real(self.config, self.data, self.frozen)
         self.pool = augment.Pool.make(self.config, self.data)
@@ -94,7 +94,7 @@ def test_as_many_items_as_the_real_features_twice(small_task, source, inputs, ba
     pools = []
     for each in (source, "real", "generated"):
         config = changed(source=each, inputs=inputs, balance=balance)
-        pools.append(augment.Pool.make(config, Data.make(config, small_task)))
+        pools.append(augment.Pool.make(config, Data.of(config, small_task)))
     assert pools[0].sizes == pools[1].sizes == pools[2].sizes
     assert torch.equal(pools[0].utterance, pools[1].utterance)
 

@@ -25,10 +25,10 @@ def changed(config, **align_changes):
 def test_terms_are_those_of_equation_7(small_task):
     """Against the equations written out for one row with an ordinary module call."""
     config = Align(hidden=(8,), feature_dim=5, alpha=0.7, beta=0.3, temperature=0.2, dropout=0.0)
-    data = Data.make(Config(align=config), small_task)
+    data = Data.of(Config(align=config), small_task)
     stack = align.build(Config(align=config), data)
     index = torch.from_numpy(data.train[2][:12]).expand(data.rows, -1)
-    batch = {name: tensor[2] for name, tensor in data.batch(index).items()} | {"weights": torch.ones(data.classes)}
+    batch = {name: tensor[2] for name, tensor in data.pairs(index).items()} | {"weights": torch.ones(data.classes)}
     params = {name: tensor[2] for name, tensor in stack.params.items()}
 
     hidden = torch.relu(F.linear(batch["x"], params["inner.0.weight"], params["inner.0.bias"]))
@@ -49,7 +49,7 @@ def test_terms_are_those_of_equation_7(small_task):
 
 
 def test_every_parameter_gets_a_gradient(small_task):
-    data = Data.make(SMALL, small_task)
+    data = Data.of(SMALL, small_task)
     stack = align.build(SMALL, data).train()
     before = stack.state()
     optimizer = align.Optimizer([stack], learning_rate=0.01)

@@ -34,7 +34,7 @@ def trained(small_task):
 
 
 def pool_of(config, task):
-    data = Data.make(config, task)
+    data = Data.of(config, task)
     return data, augment.Pool.make(config, data)
 
 
@@ -85,8 +85,8 @@ def test_balancing_makes_classes_equal_without_touching_real_ones(small_task):
 
 def test_sources_are_train_utterances_alone(small_task):
     data, pool = pool_of(changed(balance=True), small_task)
-    for row, (fold, _) in enumerate(small_task.rows):
-        held_out = set(data.position[np.concatenate([fold.dev, fold.test])].tolist())
+    for row, (fold, _) in enumerate(data.task.rows):
+        held_out = set(np.concatenate([fold.dev, fold.test]).tolist())
         assert not held_out & {u for u, _, _ in items(pool, row)}
 
 

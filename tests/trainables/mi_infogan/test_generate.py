@@ -130,7 +130,7 @@ def test_the_row_cgan_ties_features_to_labels_without_text_or_prediction_losses(
 def test_both_players_move_in_every_row(small_task, aligned, change):
     config = apply(SMALL, change)
     epochs = run(config, small_task, aligned)
-    G, D = generate.build(config, Data.make(config, small_task), 6)
+    G, D = generate.build(config, Data.of(config, small_task), 6)
     for stack, prefix in ((G, "G/"), (D, "D/")):
         for name, tensor in stack.params.items():
             assert (epochs[-1].state[prefix + name] != tensor).flatten(1).any(1).all(), name
@@ -171,7 +171,7 @@ def test_the_baseline_stays_frozen_and_the_players_move(small_task, aligned):
     before = {name: tensor.clone() for name, tensor in aligned["align"].items()}
     epochs = run(SMALL, small_task, aligned)
     assert all(torch.equal(before[name], tensor) for name, tensor in aligned["align"].items())
-    data = Data.make(SMALL, small_task)
+    data = Data.of(SMALL, small_task)
     G, D = generate.build(SMALL, data, 6)
     for stack, prefix in ((G, "G/"), (D, "D/")):
         for name, tensor in stack.params.items():
@@ -219,7 +219,7 @@ def test_class_spread_against_numpy():
 
 
 def test_a_constant_generator_is_flagged_and_a_huge_one(small_task, aligned):
-    data = Data.make(SMALL, small_task)
+    data = Data.of(SMALL, small_task)
     frozen = align.Frozen.load(SMALL, data, aligned["align"])
 
     def measured(sample):
