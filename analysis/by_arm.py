@@ -68,10 +68,15 @@ def diagnostics(found: Findings) -> Table | None:
         _ARM,
         *(spread_column(frame, known.get(name, (name, ""))[0], name, plain_with_spread) for name in names),
     )
-    meanings = "; ".join(f"{known[name][0]}: {known[name][1]}" for name in names if name in known)
     note = "Mean over folds of the mean over seeds ± spread over folds; what is measured in parts, such as class by "
-    note += f"class, is averaged over them. {meanings}."
+    note += f"class, is averaged over them.{_meanings(found, names)}"
     return Table("diagnostics_by_arm", "Measured, arm by arm", note + _control(frame), frame, columns)
+
+
+def _meanings(found: Findings, names: list[str]) -> str:
+    """What the measures say that the table of one arm does not explain."""
+    explained, known = {one.measure for one in found.measures}, measured.words(found.run)
+    return "".join(f" {known[n][0]}: {known[n][1].rstrip('.')}." for n in names if n in known and n not in explained)
 
 
 def _in_order(found: Findings, names: set[str]) -> list[str]:

@@ -182,6 +182,7 @@ def baselines(found: Findings) -> Table | None:
     columns = (
         Column("Baseline", lambda r: r.row, numeric=False),
         Column("UAR, %", lambda r: with_spread(r.uar, r.uar_fold_std)),
+        Column(f"{found.name(found.baseline_parent)}, %", lambda r: share(r.own_uar)),
         Column("Difference, points", lambda r: change(r.difference)),
         Column("95 % interval", lambda r: interval(r.low, r.high)),
         Column("p (Holm)", lambda r: p_value(r.p_holm)),
@@ -189,11 +190,10 @@ def baselines(found: Findings) -> Table | None:
             "Verdict", lambda r: r.verdict + (f" ({r.basis})" if r.basis not in ("", "test") else ""), numeric=False
         ),
     )
-    parent = found.baseline_parent
-    ours = with_spread(found.number(parent, "uar"), found.number(parent, "uar_fold_std"))
+    parent = found.name(found.baseline_parent)
     note = (
-        f"Difference: test UAR of {found.name(parent)} ({ours} %) minus the baseline's, paired by fold and seed"
-        f"{_over(found)}; the verdict is on {found.name(parent)}. Baselines were not searched: their settings are "
+        f"Difference: test UAR of {parent} minus the baseline's, paired by fold and seed, in the test conditions that "
+        f"both have; the verdict is on {parent}. Baselines were not searched: their settings are "
         "those of the study. Corrected resampled t-test, p adjusted over the table after Holm."
     )
     return Table("baselines", "Against baselines", note, frame, columns)
@@ -203,6 +203,7 @@ def _baseline_row(one: Comparison) -> dict[str, Any]:
     nan, e = float("nan"), one.estimate
     return {
         "arm": one.arm, "row": one.name, "basis": one.basis, "uar": one.uar, "uar_fold_std": one.fold_std,
+        "own_uar": one.parent_uar,
         "difference": e.difference if e else nan, "low": e.low if e else nan, "high": e.high if e else nan,
         "p": e.p if e else nan, "p_holm": one.p_holm, "verdict": rather(one.verdict),
     }  # fmt: skip
@@ -329,10 +330,11 @@ def diagnostics(found: Findings) -> Table | None:
     if not found.measures:
         return None
     frame = pd.DataFrame(found.measures)
+    first = dict(reversed([(one.measure, one.label) for one in found.measures]))
     columns = (
         Column("Measure", lambda r: r.title + (f", {r.label}" if r.label else ""), numeric=False),
         Column("Value", lambda r: plain_with_spread(r.value, r.fold_std)),
-        Column("Meaning", lambda r: r.meaning, numeric=False),
+        Column("Meaning", lambda r: r.meaning if r.label == first[r.measure] else "", numeric=False),
     )
     note = "Mean over folds of the mean over seeds ± spread over folds. Measured on the finished stages."
     return Table("diagnostics", f"Measured of {found.name(found.measured_arm)}", note, frame, columns)

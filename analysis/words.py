@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.compare import HELPS, HURTS, rather
+from analysis.compare import HELPS, HURTS, Comparison, rather
 from analysis.findings import Findings
 from analysis.search import eligible
 
@@ -35,8 +35,8 @@ def plain_with_spread(mean: float, std: float) -> str:
     """Mean and spread of what is no share: ``0.412 ± 0.020``; without the spread when it is NaN."""
     if math.isnan(mean):
         return "—"
-    digits = 3 if abs(mean) < 100 else 1
-    return f"{mean:.{digits}f}" + ("" if math.isnan(std) else f" ± {std:.{digits}f}")
+    form = ".1e" if 0 < abs(mean) < 0.0005 else ".3f" if abs(mean) < 100 else ".1f"
+    return f"{mean:{form}}" + ("" if math.isnan(std) else f" ± {std:{form}}")
 
 
 def interval(low: float, high: float) -> str:
@@ -137,12 +137,14 @@ def _baselines(found: Findings) -> list[str]:
     """What the method is worth against each baseline."""
     compared = [one for one in found.baselines if one.estimate]
     parts = [
-        f"{change(one.estimate.difference)} points from {one.name} ({rather(one.verdict)})"
-        for one in compared
-        if one.estimate
+        f"{change(one.estimate.difference)} points from {one.name} ({_rather(one)})" for one in compared if one.estimate
     ]
     arm = found.name(found.baseline_parent)
     return [f"Against baselines on the same folds, {arm} differs by {'; '.join(parts)}."] if parts else []
+
+
+def _rather(one: Comparison) -> str:
+    return rather(one.verdict) + ("" if one.basis == "test" else f", {one.basis}")
 
 
 def _with_spread(found: Findings, arm: str, split: str) -> str:

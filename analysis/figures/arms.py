@@ -179,7 +179,7 @@ def baselines(found: Findings) -> Drawn | None:
     if not lines:
         return None
     arm = found.name(found.baseline_parent)
-    caption = f"{arm}: test UAR {share(found.number(found.baseline_parent, 'uar'))} %, on the same folds. {_DOTS}"
+    caption = f"{arm} and each baseline on the same folds, in the test conditions that both have. {_DOTS}"
     label = f"UAR of {shorten(arm, 30)} minus the baseline's, points"
     return Drawn("baselines", "Against baselines", caption, _forest(lines, label, rather))
 
