@@ -152,7 +152,11 @@ def test_audio_alone_drops_what_needs_text_and_says_so():
         "Without cross-modal alignment & mutual information maximization": {"generate.lambda_y": 0.0},
         "Without augmentation": {"augment.source": "none"},
         "Real features twice (no generation)": {"augment.source": "real"},
-        "cGAN (label-conditional generation)": {"generate.conditional": True, "generate.lambda_y": 0.0},
+        "cGAN (label-conditional generation)": {
+            "generate.conditional": True,
+            "generate.lambda_y": 0.0,
+            "generate.learning_rate": 1e-3,
+        },
         "Real features with noise (no generation)": {"augment.source": "noise"},
         "Mixup of real features (no generation)": {"augment.source": "mixup"},
         "Without mixup": {"generate.mixup": 0.0},

@@ -44,7 +44,8 @@ Deviations from the paper, and decisions where it is silent:
   pairings, noise adds the same three, and mixup three mixtures of whole pairs.
 - The control cGAN: no text, no prediction losses; instead D has a logit for each class and judges a feature by its own
   label's. The label beside h in D's input, as Mirza and Osindero 2014 have it, would leave the paper's linear D blind
-  to whether the two fit.
+  to whether the two fit. Its learning rate is 1e-3: at 1e-4 generated features are recalled at chance after 15 epochs
+  on IEMOCAP, as this D must learn the classes that W_y brings along.
 - An utterance without audio takes no part in training and is classified from the mean of the train rows; one
   without text takes no part in eq. 5, 6 and 13 and has the mean text elsewhere.
 """
