@@ -43,7 +43,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
         total=1,
         confusions=confusions,
         terms=_terms(config.fit, data, params),
-        artifact=params | data.state(),
+        artifact={name: tensor.cpu() for name, tensor in params.items()} | data.state(),
         diagnostics=tuple(Diagnostic(row=row, measure="steps", value=float(n)) for row, n in enumerate(steps)),
     )
 
