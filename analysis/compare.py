@@ -1,6 +1,7 @@
 """Is the difference between two arms more than noise? Paired by fold and seed, on the same utterances.
 
-Only test conditions that both arms have are compared, each with itself; their mean is taken row by row first.
+Only test conditions that both arms have are compared, each with itself; their mean is taken row by row first. The
+one exception are rows that were told to see less: what they leave out is what the comparison is about.
 
 The unit is the fold: seeds of one fold share their test utterances, so they are averaged first and never
 counted as if they were more folds. Training sets of different folds overlap, which makes the usual t-test
@@ -69,8 +70,8 @@ class Comparison(NamedTuple):
         arm: The arm.
         name: Its name.
         status: ``done``, ``stopped`` or ``failed``.
-        basis: What was compared: ``test``; ``test on audio``, where the two share only some conditions; ``dev at
-            epoch 12``; empty when nothing could be.
+        basis: What was compared: ``test``; ``test on audio``, where the two share only some conditions; ``test with
+            audio only``, where the arm was told to see less; ``dev at epoch 12``; empty when nothing could be.
         uar: UAR of the arm on that basis, mean of fold means.
         fold_std: Spread of these over folds; NaN with one.
         parent_uar: The same of the arm it is measured from.
@@ -277,11 +278,28 @@ def _basis(run: Run, rows: pd.DataFrame, trial: Any) -> tuple[str, np.ndarray, n
     arm, parent = str(trial.arm), str(trial.parent)
     if trial.status == "done":
         mine, theirs = values_of(rows, arm), values_of(rows, parent)
+        if less := _sees_less(run, arm, parent, mine, theirs):
+            return f"test with {less} only", *paired(_any_condition(mine), _any_condition(theirs))
         return _on(mine, theirs), *paired(mine, theirs)
     if trial.status == "stopped":
         budget = last_budget(run, arm)
         return f"dev at epoch {budget:g}", at_budget(run, arm, budget), at_budget(run, parent, budget)
     return "", np.empty((0, 0)), np.empty((0, 0))
+
+
+def _sees_less(run: Run, arm: str, parent: str, mine: pd.Series, theirs: pd.Series) -> str:
+    """What an arm sees that was told to see less than its parent: the input left out is what is then compared."""
+    first, second = (list(map(str, values.index.unique("condition"))) for values in (mine, theirs))
+    if len(first) != 1 or len(second) != 1 or not set(first[0].split("+")) < set(second[0].split("+")):
+        return ""
+    config, other = run.arm(arm)["config"], run.arm(parent)["config"]
+    told = any(path.rpartition(".")[2] == "inputs" and other.get(path) != config[path] for path in config)
+    return first[0] if told else ""
+
+
+def _any_condition(values: pd.Series) -> pd.Series:
+    """Values of one condition under a name that those of any other get too."""
+    return values.rename(lambda _: "", level="condition")
 
 
 def _on(first: pd.Series, second: pd.Series) -> str:

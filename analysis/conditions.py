@@ -101,15 +101,16 @@ def summary(run: Run, arms: Sequence[str], names: Iterable[str], split: str = "t
     """
     rows = final_rows(run)
     rows = rows[rows["arm"].isin(list(arms)) & (rows["split"] == split)]
-    parts = {group: _part(run, rows, members) for group, members in groups(names).items()}
+    chosen = {group: _complete(rows, members) for group, members in groups(names).items()}
+    parts = {group: summarise(run, mine).droplevel("split") for group, mine in chosen.items() if len(mine)}
     return pd.concat(parts, names=["group"]).swaplevel() if parts else pd.DataFrame()
 
 
-def _part(run: Run, rows: pd.DataFrame, members: Sequence[str]) -> pd.DataFrame:
+def _complete(rows: pd.DataFrame, members: Sequence[str]) -> pd.DataFrame:
+    """Rows of a group's conditions, of the arms that were tested in all of them."""
     rows = rows[rows["condition"].isin(list(members))]
     complete = rows.groupby("arm", observed=True)["condition"].nunique() == len(members)
-    rows = rows[rows["arm"].isin(complete.index[complete])]
-    return summarise(run, rows).droplevel("split")
+    return rows[rows["arm"].isin(complete.index[complete])]
 
 
 def worths(run: Run, arms: pd.DataFrame, names: Iterable[str]) -> list[Worth]:

@@ -38,15 +38,14 @@ def comparison(found: Sequence[Findings]) -> Table:
         Column("Run", lambda r: r.run, numeric=False),
         Column("Method", lambda r: r.method, numeric=False),
         *([Column("Corpus", lambda r: r.corpus, numeric=False)] if len(corpora) > 1 else []),
-        Column("Best arm", lambda r: f"{r.best}, of {r.arms:,}" if r.arms > 1 else r.best, numeric=False),
         *([Column("Tested with", lambda r: r.conditions, numeric=False)] if several else []),
         Column("Test UAR, %", lambda r: with_spread(r.test_uar, r.test_uar_fold_std)),
         Column("Difference", lambda r: change(r.difference)),
         Column("95 % interval", lambda r: interval(r.low, r.high)),
         Column("Verdict", _verdict, numeric=False),
     )
-    note = f"{'' if len(corpora) > 1 else f'On {corpora[0]}. '}Each run's arm was chosen on its own dev parts, from so "
-    note += f"many arms. {_PAIRED}, in points, not adjusted over runs."
+    note = f"{'' if len(corpora) > 1 else f'On {corpora[0]}. '}Each run's best arm, chosen on its own dev parts. "
+    note += f"{_PAIRED}, in points, not adjusted over runs."
     if several:
         note += " UAR is the mean over a run's own conditions; only those that two runs share are compared."
     return Table("comparison", "Runs side by side", note, frame, columns)

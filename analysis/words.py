@@ -35,7 +35,7 @@ def plain_with_spread(mean: float, std: float) -> str:
     """Mean and spread of what is no share: ``0.412 ± 0.020``; without the spread when it is NaN."""
     if math.isnan(mean):
         return "—"
-    form = ".1e" if 0 < abs(mean) < 0.0005 else ".3f" if abs(mean) < 100 else ".1f"
+    form = ".1e" if 0 < abs(mean) < 0.0005 else ".3f" if abs(mean) < 10 else ".1f"
     return f"{mean:{form}}" + ("" if math.isnan(std) else f" ± {std:{form}}")
 
 

@@ -37,12 +37,13 @@ def losses(found: Findings) -> Drawn | None:
     columns = min(COLUMNS, len(made))
     rows = math.ceil(len(made) / columns)
     arms = list(dict.fromkeys(curve.arm for curve in found.losses))
+    stages = len({stage for stage, _ in made})
     with look():
         figure = canvas(WIDE * columns / COLUMNS if columns > 1 else WIDE * 0.5, 0.5 + 1.5 * rows)
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, ((stage, term), curves) in zip(grid.flat, made.items(), strict=False):
             _panel(axes, curves, arms)
-            axes.set_title(shorten(f"{stage}: {term}", 22))
+            axes.set_title(shorten(f"{stage}: {term}" if stages > 1 else term, 27), fontsize=7.5)
         for axes in grid.flat[len(made) :]:
             axes.set_visible(False)
         figure.supxlabel("Epoch of the stage", fontsize=8)

@@ -245,3 +245,30 @@ def test_an_arm_tested_in_other_conditions_has_its_numbers_and_no_verdict(run):
     assert row["verdict"] == "not comparable: tested with text"
     assert row["uar"] == pytest.approx(found.number(row["arm"], "uar"))
     assert np.isnan(row["difference"])
+
+
+def _seeing(run, mine: str, theirs: str, **inputs):
+    """A run whose useless row was tested with `mine` and its reference with `theirs`."""
+    row = run.folds["name"].astype(str) == fake_run.USELESS
+    folds = run.folds.assign(condition=np.where(row, mine, theirs))
+    configs = [
+        {**config, "augment.inputs": inputs.get("row", "all") if name == fake_run.USELESS else "all"}
+        for name, config in zip(run.trials["name"], run.trials["config"], strict=True)
+    ]
+    changed = replace(run, folds=folds, trials=run.trials.assign(config=configs))
+    return next(one for one in Findings(changed).ablation if one.name == fake_run.USELESS)
+
+
+def test_a_row_that_was_told_to_see_less_is_compared_with_what_sees_all(run):
+    one = _seeing(run, "audio", "audio+text", row="audio")
+    same = next(one for one in Findings(run).ablation if one.name == fake_run.USELESS)
+    assert one.basis == "test with audio only"
+    assert one.estimate.fold_differences == same.estimate.fold_differences
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "row"),
+    [("audio", "audio+text", "all"), ("audio+text", "audio", "audio+text"), ("audio", "text", "audio")],
+)
+def test_a_row_that_sees_more_or_else_or_was_not_told_is_not(run, mine, theirs, row):
+    assert _seeing(run, mine, theirs, row=row).verdict == compare.NOT_COMPARABLE

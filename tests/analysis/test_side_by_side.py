@@ -97,3 +97,17 @@ def test_the_page_of_several_runs_has_their_figure(several_folder, tmp_path):
     assert "Best arms of the runs" in text
     assert (tmp_path / "out" / "figures" / "comparison.png").exists()
     assert (tmp_path / "out" / "tables" / "comparison_by_condition.tex").exists()
+
+
+def test_a_run_whose_rows_were_each_tested_in_another_condition_stands_beside(many, tmp_path):
+    """Together they make several conditions, but no arm has all that miss something."""
+    tested = {fake_run.USEFUL: ("audio",), fake_run.USELESS: ("text",)}
+    plan = fake_run.several(name="single", diagnostics=False, embeddings=False, stop_ablation=False)
+    plan.tested_in = dict.fromkeys((*plan.control, "paper defaults"), ("audio+text",)) | tested
+    plan.search, plan.sensitivity = 0, {}
+    single = Findings(load(fake_run.write(tmp_path / "single", plan)))
+    assert single.conditions == ["audio", "text", "audio+text"]
+    assert single.tested == ["audio+text"]
+    (_, table), drawn = side_by_side.side_by_side([many, single])
+    assert table.frame.set_index("run").loc["single", "condition"] == "audio+text"
+    assert len(drawn) == 1
