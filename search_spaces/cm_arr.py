@@ -44,7 +44,7 @@ LOSS_WEIGHTS: Space = {
     "train.alpha": Float(0.03, 30.0, log=True),
     "train.beta": Float(0.003, 3.0, log=True),
     "train.lambda_rec": Float(0.3, 300.0, log=True),
-    "train.temperature": Float(0.01, 1.0, log=True),
+    "train.temperature": Float(0.01, 100.0, log=True),
     "train.spcl_temperature": Float(0.03, 1.0, log=True),
 }
 
@@ -163,7 +163,7 @@ SENSITIVITY = {
     "train.beta": (0.0, 0.01, 0.1, 0.5, 1.0, 2.0),
     "train.lambda_rec": (0.0, 1.0, 5.0, 10.0, 20.0, 50.0),
     "train.likelihood": (0.0, 0.01, 0.1, 1.0),
-    "train.temperature": (0.01, 0.03, 0.1, 0.3, 1.0),
+    "train.temperature": (0.01, 0.1, 1.0, 10.0),
     "train.spcl_temperature": (0.03, 0.07, 0.1, 0.3, 1.0),
     "train.tokens": (1, 2, 4, 8),
     "train.transforms": (2, 4, 6),

@@ -37,9 +37,9 @@ class Train(_Section):
     wasserstein: Literal["deviation", "variance"] = "deviation"
     """The second term of eq. 1: between standard deviations, which is the 2-Wasserstein distance; or between
     variances, as printed."""
-    temperature: float = Field(0.1, gt=0)
+    temperature: float = Field(1.0, gt=0)
     """tau of eq. 3-4 before training; learned. Decision."""
-    scale: float = Field(1.0, gt=0)
+    scale: float = Field(0.1, gt=0)
     """-a of eq. 5 before training, of a distance that is a mean over values; learned. Decision: only a / tau acts."""
     spcl_temperature: float = Field(0.1, gt=0)
     """Temperature of L_spcl. Decision: that of Khosla et al. 2020."""
