@@ -200,9 +200,9 @@ class Writer:
         ]
 
     def _shown(self) -> set[str]:
-        """Arms whose vectors are kept: the reference ones and the best."""
+        """Arms whose vectors are kept: the reference ones, the best, and ablation rows to be compared with them."""
         best = self.best()
-        fixed = {row["arm"] for row in self.trials.values() if row["kind"] == "reference"}
+        fixed = {row["arm"] for row in self.trials.values() if row["kind"] in ("reference", "ablation")}
         return fixed | self.references() | ({best["arm"]} if best else set())
 
     def _keep_embeddings(self, log: ArmLog) -> None:

@@ -362,6 +362,9 @@ def test_test_utterances_change_nothing_but_test(method, base, task):
         assert [dev_numbers(epoch, 0) for epoch in epochs] == [dev_numbers(epoch, 0) for epoch in others], stage
         first, second = (elsewhere(each.artifacts[stage], fold.test, corpus) for each in (before, after))
         assert_same_tensors(first, second, 0)
+        # A flag keeps an arm from being chosen, so nothing that is measured may come from test.
+        measured = [{each for each in part[-1].diagnostics if each.row == 0} for part in (epochs, others)]
+        assert measured[0] == measured[1], stage
         seen.append(numbers(epochs[-1], 0) != numbers(others[-1], 0))
     assert any(seen), "the test counts should have changed"
 

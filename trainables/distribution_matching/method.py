@@ -34,7 +34,7 @@ Deviations from the paper, and decisions where it is silent:
 - Sigma (eq. 4) is not given: the median distance among the batch's latents, both modalities together, no gradient
   through it. It makes the loss blind to scale, so shrinking the latents gains nothing; under a fixed sigma it
   does, one way to the paper's collapse, and 1 is far too narrow for latents of unit variance in 128 dimensions.
-- Collapse to a point shows in the spread of the latents and not in UAR; every row's spread on test is set against
+- Collapse to a point shows in the spread of the latents and not in UAR; every row's spread on dev is set against
   that of its untrained encoder, and the arm is flagged.
 - Features stored as one vector an utterance get the acoustic auto-encoder whatever the modality (1582 inputs become
   the vector's size). Sequences get figure 4's; the corpus loader gives vectors only today.

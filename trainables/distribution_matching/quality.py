@@ -26,7 +26,7 @@ MEASURED, KEPT = 1000, 400
 MEASURES = {
     "latent_spread": (
         "Spread of latents",
-        "standard deviation of z around its mean, root mean square over dimensions, on the test part; in the latents' "
+        "standard deviation of z around its mean, root mean square over dimensions, on the dev part; in the latents' "
         "own unit. At 0 every utterance has one latent.",
     ),
     "latent_spread_ratio": (
@@ -41,7 +41,7 @@ MEASURES = {
     ),
     "latent_mmd": (
         "MMD between modalities",
-        "eq. 3 (unbiased, squared) between the latents of two modalities on the test part, sigma the median distance; "
+        "eq. 3 (unbiased, squared) between the latents of two modalities on the dev part, sigma the median distance; "
         "0 when the two distributions are equal, at most 2.",
     ),
     "pair_match": (
@@ -51,7 +51,7 @@ MEASURES = {
     ),
     "reconstruction_r2": (
         "Variance rebuilt",
-        "share of the test features' variance around the train mean that the auto-encoder rebuilds; 1 is best, 0 is no "
+        "share of the dev features' variance around the train mean that the auto-encoder rebuilds; 1 is best, 0 is no "
         "better than the mean, below 0 is worse.",
     ),
     "labeled": ("Labeled utterances", "train utterances whose label was read."),
@@ -72,7 +72,9 @@ class Report:
 
 
 def measure(config: Config, fit: Fit, tensors: Tensors) -> Report:
-    """Measure every row at its chosen epoch, on its test part, or on its labeled part where nothing is held out.
+    """Measure every row at its chosen epoch, on its dev part, or on its labeled part where nothing is held out.
+
+    Not on test: a flag keeps an arm from being chosen, and test chooses nothing.
 
     Args:
         config: The settings.
@@ -84,7 +86,7 @@ def measure(config: Config, fit: Fit, tensors: Tensors) -> Report:
     untrained = build(fit.network, prepared, fit.stage)
     found: list[Diagnostic] = []
     for row in range(prepared.rows):
-        index = _measured(fit, row)
+        index = _measured(fit, row, "dev")
         x, present = _inputs(prepared, row, index)
         after = _apply(trained, row, x, present, decode=config.train.alpha > 0)
         before = _apply(untrained, row, x, present)
@@ -130,13 +132,14 @@ def pair_match(first: Tensor, second: Tensor) -> Tensor:
     return (wins.sum() - 0.5 * len(first)) / (len(first) * (len(first) - 1))
 
 
-def _measured(fit: Fit, row: int, most: int = MEASURED) -> Tensor:
-    """Utterances to measure a row on, at most so many, shape (n,)."""
+def _measured(fit: Fit, row: int, part: str, most: int = MEASURED) -> Tensor:
+    """Utterances of a held-out part of a row, of its labeled part where that is empty; at most so many, shape (n,)."""
     prepared = fit.prepared
     fold, seed = prepared.task.rows[row]
-    test = fold.test[prepared.known[fold.test]]
+    held_out = getattr(fold, part)
+    held_out = held_out[prepared.known[held_out]]
     rng = np.random.default_rng(seed_of(fold.name, seed, fit.stage, "quality"))
-    chosen = rng.permutation(test if len(test) else fit.parts.labeled[row])[:most]
+    chosen = rng.permutation(held_out if len(held_out) else fit.parts.labeled[row])[:most]
     return torch.from_numpy(chosen).to(prepared.device)
 
 
@@ -189,7 +192,7 @@ def _counts(fit: Fit, row: int) -> Values:
 
 def _embeddings(fit: Fit, trained: Stack) -> tuple[Embedding, ...]:
     """Row 0's latents of test utterances that have all modalities."""
-    index = _measured(fit, 0)
+    index = _measured(fit, 0, "test")
     x, present = _inputs(fit.prepared, 0, index)
     whole = torch.stack(list(present.values())).all(0)
     z, labels = _apply(trained, 0, x, present).z, fit.prepared.labels[index]
