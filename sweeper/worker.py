@@ -42,6 +42,8 @@ class ArmTrainable(tune.Trainable):
         """
         torch.set_num_threads(threads)
         methods.METHODS.update(modules)
+        # Here, so that a worker that lacks a method cannot start, instead of failing arm after arm.
+        self._methods = {name: methods.get(name) for name in modules}
         self._task, self._store = task, Store(Path(stages))
         self._begin(config)
 
@@ -71,7 +73,7 @@ class ArmTrainable(tune.Trainable):
 
     def _run(self, arm: str, name: str, settings: dict[str, Any]) -> Iterator[Report]:
         # A generator, so that a config that is refused fails the step and not the actor.
-        method = methods.get(name)
+        method = self._methods[name]
         config = method.config.model_validate(settings)
         yield from run_arm(method, config, self._task, self._store, owner=arm)
 
