@@ -186,13 +186,15 @@ class Spaces:
         return any(path in fields for modality, fields in self.needs.items() if modality not in modalities)
 
 
-def lacking(change: Mapping[str, Any], modalities: Sequence[str]) -> str:
+def lacking(change: Mapping[str, Any], modalities: Sequence[str] | None) -> str:
     """The first modality that values of fields called ``inputs`` name and a study does not have; "" if none.
 
     Args:
         change: Values by field path.
-        modalities: What the study has.
+        modalities: What the study has; None while that is open, and then nothing is missing.
     """
+    if modalities is None:
+        return ""
     named = [
         each
         for path, value in change.items()

@@ -104,7 +104,7 @@ def sensitivity_arms(
         if study.modalities is not None and spaces.idle(path, study.modalities):
             continue
         for value in values:
-            if study.modalities is not None and lacking({path: value}, study.modalities):
+            if lacking({path: value}, study.modalities):
                 continue
             config = apply(around, {path: value})
             value = get_field(config, path)
@@ -130,8 +130,7 @@ def rows_in_effect(study: Study, spaces: Spaces) -> list[tuple[AblationRow, dict
 
     A row cut down to what another row is about anyway is left to that row.
     """
-    have = study.modalities
-    rows = [row for row in ablation_rows(study, spaces) if have is None or not lacking(row.change, have)]
+    rows = [row for row in ablation_rows(study, spaces) if not lacking(row.change, study.modalities)]
     whole = [row.change for row in rows]
     cut = [(row, effective(row, spaces, study.modalities)) for row in rows]
     return [(row, change) for row, change in cut if change == row.change or (change and change not in whole)]
@@ -172,7 +171,7 @@ def _ablation_notes(study: Study, spaces: Spaces, without: str) -> list[str]:
     kept = rows_in_effect(study, spaces)
     names = [row.name for row, _ in kept]
     for row in ablation_rows(study, spaces):
-        if missing := lacking(row.change, study.modalities or ()):
+        if missing := lacking(row.change, study.modalities):
             notes.append(f"ablation: row {row.name!r} needs {missing}, it is left out")
         elif row.name not in names:
             notes.append(f"ablation: row {row.name!r} {without} beyond other rows, it is left out")

@@ -129,11 +129,9 @@ def _check_modalities(study: Study, spaces: Spaces) -> None:
 
 
 def _check_inputs(study: Study, config: BaseModel) -> None:
-    if study.modalities is None:
-        return
     for path, value in paths(config).items():
         if missing := lacking({path: value}, study.modalities):
-            raise InputError(f"config.{path}: {value!r} needs {missing}, found {list(study.modalities)}")
+            raise InputError(f"config.{path}: {value!r} needs {missing}, found {list(study.modalities or ())}")
 
 
 def _check_unlabeled(study: Study, spaces: Spaces) -> None:
@@ -150,8 +148,7 @@ def _check_baselines(study: Study) -> None:
         for modality in search_spaces.get(method).requires:
             if study.modalities is not None and modality not in study.modalities:
                 raise InputError(f"baselines.{method}: needs {modality}, found {', '.join(study.modalities)}")
-        missing = "" if study.modalities is None else lacking(paths(config), study.modalities)
-        if missing:
+        if missing := lacking(paths(config), study.modalities):
             raise InputError(
                 f"baselines.{method}: its inputs need {missing}, found {', '.join(study.modalities or ())}"
             )

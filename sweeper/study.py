@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     StrictInt,
@@ -30,6 +29,7 @@ from trainables.conditions import MODALITIES
 from trainables.errors import InputError
 from trainables.methods import config_of
 from trainables.protocols import Protocol
+from trainables.section import Section
 
 #: Arms other than the reference, in the order in which a study runs them.
 Kind = Literal["search", "ablation", "sensitivity"]
@@ -50,11 +50,7 @@ def _forms(message: str) -> Discriminator:
     return Discriminator(_form, custom_error_type="form", custom_error_message=message)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Ranges(_Section):
+class Ranges(Section):
     """A range written in the study file: ``{low, high, log, step}`` or ``{options}``."""
 
     low: float | None = None
@@ -87,7 +83,7 @@ class Ranges(_Section):
         }
 
 
-class Search(_Section):
+class Search(Section):
     """The search: arms suggested by Optuna, chosen on the dev part."""
 
     space: Annotated[
@@ -103,7 +99,7 @@ class Search(_Section):
     """The sampler's seed: the same study gets the same suggestions."""
 
 
-class Ablation(_Section):
+class Ablation(Section):
     """The ablation: named replacements in one config, one arm each."""
 
     rows: Annotated[
@@ -115,7 +111,7 @@ class Ablation(_Section):
     """What rows are measured from: the arm the search chose, or the study's own config (paper's defaults)."""
 
 
-class Sensitivity(_Section):
+class Sensitivity(Section):
     """The sensitivity: one field at a time, the others kept."""
 
     parameters: Annotated[
@@ -129,7 +125,7 @@ class Sensitivity(_Section):
     """As in the ablation."""
 
 
-class Scheduler(_Section):
+class Scheduler(Section):
     """Early stopping of arms."""
 
     kind: Literal["asha", "none"] = "asha"
@@ -142,7 +138,7 @@ class Scheduler(_Section):
     """Kinds of arms that may be stopped; the reference never is."""
 
 
-class Resources(_Section):
+class Resources(Section):
     """What one arm gets, and how many run at a time."""
 
     concurrent: Annotated[
@@ -159,7 +155,7 @@ class Resources(_Section):
     """GPUs of an arm, shares allowed; ``auto`` decides from the cluster."""
 
 
-class Failures(_Section):
+class Failures(Section):
     """What happens when an arm fails."""
 
     retries: StrictInt = Field(1, ge=0)
@@ -168,7 +164,7 @@ class Failures(_Section):
     """Stop the run after so many failed arms; None never stops."""
 
 
-class Study(_Section):
+class Study(Section):
     """A whole experiment, as written in a study file; frozen, checked, equal after a round trip."""
 
     name: str
@@ -189,7 +185,7 @@ class Study(_Section):
     """Use only utterances with these values of these columns, such as ``{scenario: improvised}``."""
     unlabeled: str | None = Field(None, min_length=1)
     """A second corpus, whose utterances a semi-supervised method trains on without their labels."""
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = Field({})
     """Fixed changes to the paper's defaults, nested as the method's config."""
     search: Search | None = None
     """The search, if any."""

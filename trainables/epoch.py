@@ -47,6 +47,15 @@ class Embedding:
     vectors: np.ndarray
 
 
+@dataclass(frozen=True)
+class Report:
+    """What was measured on a finished stage; the fields are those of `Epoch`."""
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
     """The state of a stage after one epoch.

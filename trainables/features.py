@@ -41,9 +41,7 @@ class Normaliser:
         """
         features, present = corpus.features[modality], corpus.present[modality]
         train = [features[fold.train[present[fold.train]]].astype(np.float64) for fold in folds]
-        mean = np.stack([x.mean(axis=0) for x in train])
-        std = np.stack([x.std(axis=0) for x in train])
-        std[std < 1e-6 * np.maximum(np.abs(mean), 1.0)] = 1.0
+        mean, std = (np.stack(each) for each in zip(*map(_moments, train), strict=True))
         basis = None
         if dim is not None and dim < features.shape[1]:
             basis = _tensor(np.stack([_basis((x - m) / s, dim) for x, m, s in zip(train, mean, std, strict=True)]))
@@ -74,9 +72,7 @@ class Normaliser:
             features: Raw features, shape (N, D).
             present: Which are there, shape (N,).
         """
-        x = features[present].astype(np.float64)
-        mean, std = x.mean(axis=0), x.std(axis=0)
-        std[std < 1e-6 * np.maximum(np.abs(mean), 1.0)] = 1.0
+        mean, std = _moments(features[present].astype(np.float64))
         folds = len(self.mean)
         return Normaliser(_tensor(np.tile(mean, (folds, 1))), _tensor(np.tile(std, (folds, 1))), self.basis)
 
@@ -89,6 +85,13 @@ class Normaliser:
     def load(cls, tensors: Mapping[str, Tensor], prefix: str) -> Normaliser:
         """The inverse of `state`."""
         return cls(tensors[prefix + "mean"], tensors[prefix + "std"], tensors.get(prefix + "basis"))
+
+
+def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column; 1 for the latter where a column does not vary."""
+    mean, std = x.mean(axis=0), x.std(axis=0)
+    std[std < 1e-6 * np.maximum(np.abs(mean), 1.0)] = 1.0
+    return mean, std
 
 
 def _basis(standardised: np.ndarray, dim: int) -> np.ndarray:

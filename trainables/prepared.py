@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.conditions import MODALITIES
 from trainables.corpus import Corpus
 from trainables.epoch import Tensors
 from trainables.features import Normaliser, class_weights
@@ -115,10 +116,7 @@ class Prepared:
         Returns:
             ``x``: modality -> (R, B, D); ``present``: modality -> (R, B), bool.
         """
-        return {
-            "x": {name: features[self.fold, index] for name, features in self.features.items()},
-            "present": {name: mask[index] for name, mask in self.present.items()},
-        }
+        return self._at(self.fold, index)
 
     def held_out(self, index: Tensor, rows: np.ndarray) -> dict[str, Tensors]:
         """As `batch`, for the given rows only.
@@ -127,7 +125,9 @@ class Prepared:
             index: Utterances, shape (rows.sum(), n).
             rows: Which rows they are of, shape (R,), bool.
         """
-        fold = self.fold[torch.from_numpy(rows).to(self.device)]
+        return self._at(self.fold[torch.from_numpy(rows).to(self.device)], index)
+
+    def _at(self, fold: Tensor, index: Tensor) -> dict[str, Tensors]:
         return {
             "x": {name: features[fold, index] for name, features in self.features.items()},
             "present": {name: mask[index] for name, mask in self.present.items()},
@@ -171,6 +171,16 @@ def _applied(normaliser: Normaliser, corpus: Corpus, modality: str) -> Tensor:
         adapted = normaliser.adapted(features[guests], present[guests])
         out[:, torch.from_numpy(guests)] = adapted.apply(features[guests], present[guests])
     return out
+
+
+def modalities_in(artifact: Mapping[str, Tensor]) -> list[str]:
+    """The modalities that an artifact was trained on, by the normalisers it holds."""
+    return [name for name in MODALITIES if f"{name}.mean" in artifact]
+
+
+def concatenated(features: Mapping[str, Tensor]) -> Tensor:
+    """Features of all modalities side by side, (..., D) each to (..., sum of D)."""
+    return torch.cat(list(features.values()), -1)
 
 
 def normalised(artifact: Mapping[str, Tensor], corpus: Corpus, modalities: Sequence[str], rows: int) -> Tensors:

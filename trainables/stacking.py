@@ -28,6 +28,11 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
+def row_seeds(task: Task, *purpose: object) -> list[int]:
+    """One seed a row of a task, for a purpose such as ``"align", "init"``."""
+    return [seed_of(fold.name, seed, *purpose) for fold, seed in task.rows]
+
+
 class Draws:
     """Random numbers for every row of a task, each from its own generator.
 
@@ -39,7 +44,7 @@ class Draws:
 
     def __init__(self, task: Task, *purpose: object, device: torch.device | str = "cpu") -> None:
         self._device = device
-        seeds = [seed_of(fold.name, seed, *purpose) for fold, seed in task.rows]
+        seeds = row_seeds(task, *purpose)
         self._torch = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._numpy = [np.random.default_rng(seed) for seed in seeds]
 

@@ -55,7 +55,7 @@ def test_numbers_take_the_type_of_their_field():
         ({"generate.depth": 2.5}, "must be a whole number"),
         ({"generate.depth": 7}, "must be at most 6"),
         ({"generate.text": "maybe"}, "must be true or false"),
-        ({"augment.source": "fake"}, "must be 'generated', 'real' or 'none', found 'fake'"),
+        ({"augment.source": "fake"}, "must be 'generated', 'noise', 'mixup', 'real' or 'none', found 'fake'"),
         ({"align.hidden": 3}, "must be a list"),
         ({"align.alpha": -1, "align.beta": -1}, r"\(and 1 more\)"),
     ],

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from trainables.conditions import Inputs
+from trainables.section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Train(_Section):
+class Train(Section):
     """The only stage: all of eq. 14 at once."""
 
     inputs: Inputs = "all"
@@ -93,7 +90,7 @@ class Train(_Section):
         return self
 
 
-class Config(_Section):
+class Config(Section):
     """All settings of one `cm_arr` arm."""
 
     train: Train = Train()

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from trainables.cm_arr import train
 from trainables.cm_arr.config import Config
-from trainables.conditions import MODALITIES
 from trainables.corpus import Corpus
 from trainables.epoch import Tensors
-from trainables.prepared import normalised
+from trainables.prepared import modalities_in, normalised
 from trainables.stacking import Stack
 
 
@@ -23,7 +22,7 @@ def predict(config: Config, artifacts: Mapping[str, Tensors], corpus: Corpus) ->
     NaN where an utterance has none of the modalities it was trained on. Labels are not looked at.
     """
     artifact = artifacts[train.NAME]
-    names = [name for name in MODALITIES if f"{name}.mean" in artifact]
+    names = modalities_in(artifact)
     rows, classes = artifact["fusion.classifier.bias"].shape
     x = normalised(artifact, corpus, names, rows)
     dims = {name: each.shape[-1] for name, each in x.items()}

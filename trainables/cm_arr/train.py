@@ -27,7 +27,7 @@ from trainables.losses import (
 from trainables.prepared import Prepared
 from trainables.scoring import Part
 from trainables.selection import Best
-from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, seed_of
+from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, row_seeds
 from trainables.task import Task
 from trainables.training import Classifier, Finished
 
@@ -56,7 +56,7 @@ def build(config: Train, dims: Mapping[str, int], classes: int, seeds: list[int]
 
 def prepared_stack(config: Config, prepared: Prepared) -> Stack:
     """The untrained models of a task, on its device."""
-    seeds = [seed_of(fold.name, seed, NAME, "init") for fold, seed in prepared.task.rows]
+    seeds = row_seeds(prepared.task, NAME, "init")
     stack = build(config.train, prepared.dims, prepared.classes, seeds).to(prepared.device)
     stack.module.to(prepared.device)  # for its buffers: the flows' masks
     return stack

@@ -14,10 +14,10 @@ from trainables import conditions
 from trainables.concat_mlp.config import Classify, Config
 from trainables.epoch import Epoch, Tensors
 from trainables.losses import weighted_cross_entropy
-from trainables.prepared import Prepared
+from trainables.prepared import Prepared, concatenated
 from trainables.scoring import Part
 from trainables.selection import Best
-from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, seed_of
+from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, row_seeds
 from trainables.task import Task
 from trainables.training import Classifier, Finished
 
@@ -44,14 +44,9 @@ class Network(nn.Module):
         return x
 
 
-def concatenated(features: Mapping[str, Tensor]) -> Tensor:
-    """Features of all modalities side by side, (..., D) each to (..., sum of D)."""
-    return torch.cat(list(features.values()), -1)
-
-
 def build(config: Classify, data: Prepared) -> Stack:
     """One `Network` a row, each initialised under its own seed."""
-    seeds = [seed_of(fold.name, seed, NAME, "init") for fold, seed in data.task.rows]
+    seeds = row_seeds(data.task, NAME, "init")
     sizes = (sum(data.dims.values()), *config.hidden, data.classes)
     return Stack(lambda: Network(sizes), seeds).to(data.device)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from trainables.conditions import Inputs
+from trainables.section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Classify(_Section):
+class Classify(Section):
     """The only stage: a multilayer perceptron on the standardised features of all modalities side by side."""
 
     inputs: Inputs = "all"
@@ -32,7 +29,7 @@ class Classify(_Section):
     """Weight the cross entropy inversely to class counts of the train rows."""
 
 
-class Config(_Section):
+class Config(Section):
     """All settings of one `concat_mlp` arm."""
 
     classify: Classify = Classify()

@@ -6,7 +6,7 @@ Citation: a baseline of ours, no paper's; what any method that fuses modalities 
 what                              function
 ================================  ========================================
 class-weighted cross entropy      `losses.weighted_cross_entropy`
-early fusion of the modalities    `classify.concatenated`
+early fusion of the modalities    `prepared.concatenated`
 network                           `classify.Network`
 ================================  ========================================
 
@@ -28,11 +28,10 @@ import torch
 
 from trainables.concat_mlp import classify
 from trainables.concat_mlp.config import Config
-from trainables.conditions import MODALITIES
 from trainables.corpus import Corpus
 from trainables.epoch import Tensors
 from trainables.methods import Method, Stage
-from trainables.prepared import normalised
+from trainables.prepared import concatenated, modalities_in, normalised
 from trainables.stacking import Stack
 
 
@@ -42,9 +41,9 @@ def predict(config: Config, artifacts: Mapping[str, Tensors], corpus: Corpus) ->
     NaN where an utterance has none of the modalities it was trained on.
     """
     artifact = artifacts[classify.NAME]
-    modalities = [name for name in MODALITIES if f"{name}.mean" in artifact]
+    modalities = modalities_in(artifact)
     rows, classes = artifact[f"layers.{len(config.classify.hidden)}.bias"].shape
-    x = classify.concatenated(normalised(artifact, corpus, modalities, rows))
+    x = concatenated(normalised(artifact, corpus, modalities, rows))
     sizes = (x.shape[-1], *config.classify.hidden, classes)
     stack = Stack(lambda: classify.Network(sizes), [0] * rows).load(artifact)
     with torch.no_grad():

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from trainables.conditions import Inputs
+from trainables.section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Data(_Section):
+class Data(Section):
     """What is encoded and classified, and which train utterances are labeled."""
 
     inputs: Inputs = "all"
@@ -30,7 +27,7 @@ class Data(_Section):
     """Section 4.2: sample the unlabeled part so that each class, as told by the vanilla classifier, is as frequent."""
 
 
-class Network(_Section):
+class Network(Section):
     """Table 3: one auto-encoder a modality, and the classifier over their joined latents (eq. 5)."""
 
     hidden: tuple[int, ...] = Field((512, 256), min_length=1)
@@ -44,7 +41,7 @@ class Network(_Section):
     """Dropout on the encoders' and the classifier's hidden units. Decision."""
 
 
-class Pretrain(_Section):
+class Pretrain(Section):
     """Section 4.2: a vanilla classifier (cross entropy alone) that labels the unlabeled part, to balance it."""
 
     learning_rate: float = Field(1e-3, gt=0)
@@ -59,7 +56,7 @@ class Pretrain(_Section):
     """Weight the cross entropy inversely to class counts of the labeled rows. Decision."""
 
 
-class Train(_Section):
+class Train(Section):
     """Eq. 1-9: classification, reconstruction and matching, on labeled and unlabeled utterances together."""
 
     alpha: float = Field(0.2, ge=0)
@@ -91,7 +88,7 @@ class Train(_Section):
     """Weight the cross entropy inversely to class counts of the labeled rows. Decision."""
 
 
-class Config(_Section):
+class Config(Section):
     """All settings of one `distribution_matching` arm."""
 
     data: Data = Data()

@@ -14,7 +14,7 @@ from trainables.distribution_matching.autoencoders import make
 from trainables.distribution_matching.config import Network
 from trainables.epoch import Tensors
 from trainables.prepared import Prepared
-from trainables.stacking import Draws, Stack, map_rows, mlp, seed_of
+from trainables.stacking import Draws, Stack, map_rows, mlp, row_seeds
 
 #: Utterances encoded at once where nothing is trained, over all rows.
 CHUNK = 32768
@@ -92,7 +92,7 @@ def _hidden(classifier: nn.Sequential) -> tuple[int, ...]:
 def build(network: Network, prepared: Prepared, stage: str) -> Stack:
     """One `Model` a row, each initialised under its own seed."""
     shapes = {name: tuple(features.shape[2:]) for name, features in prepared.features.items()}
-    seeds = [seed_of(fold.name, seed, stage, "init") for fold, seed in prepared.task.rows]
+    seeds = row_seeds(prepared.task, stage, "init")
     return stacked(network, shapes, prepared.classes, seeds).to(prepared.device)
 
 

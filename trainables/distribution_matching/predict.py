@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from trainables.conditions import MODALITIES
 from trainables.corpus import Corpus
 from trainables.distribution_matching.config import Config
 from trainables.distribution_matching.model import outputs, stacked
 from trainables.epoch import Tensors
-from trainables.prepared import normalised
+from trainables.prepared import modalities_in, normalised
 
 
 def probabilities(config: Config, artifact: Mapping[str, Tensor], corpus: Corpus) -> Tensor:
@@ -25,7 +24,7 @@ def probabilities(config: Config, artifact: Mapping[str, Tensor], corpus: Corpus
     """
     last = max(int(name.split(".")[1]) for name in artifact if name.startswith("C."))
     rows, classes = artifact[f"C.{last}.bias"].shape
-    dims = {name: artifact[f"{name}.mean"].shape[-1] for name in MODALITIES if f"{name}.mean" in artifact}
+    dims = {name: artifact[f"{name}.mean"].shape[-1] for name in modalities_in(artifact)}
     x, present = _inputs(artifact, corpus, dims, rows)
     stack = stacked(config.network, {name: (dim,) for name, dim in dims.items()}, classes, [0] * rows).load(artifact)
     with torch.no_grad():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor
 from trainables.distribution_matching.config import Config
 from trainables.distribution_matching.fit import Fit
 from trainables.distribution_matching.model import Output, build, call
-from trainables.epoch import Diagnostic, Embedding, Tensors
+from trainables.epoch import Diagnostic, Embedding, Report, Tensors
 from trainables.losses import median_distance, mmd, squared_distances
 from trainables.prepared import Prepared
 from trainables.stacking import Stack, seed_of
@@ -60,15 +59,6 @@ MEASURES = {
         "utterances of eq. 8, those counted once that balancing repeats; 0 means that the arm was fully supervised.",
     ),
 }
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `measure` found."""
-
-    diagnostics: tuple[Diagnostic, ...] = ()
-    embeddings: tuple[Embedding, ...] = ()
-    flags: tuple[str, ...] = ()
 
 
 def measure(config: Config, fit: Fit, tensors: Tensors) -> Report:

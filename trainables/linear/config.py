@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from trainables.conditions import Inputs
+from trainables.section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Fit(_Section):
+class Fit(Section):
     """The only stage: logistic regression on the standardised features of all modalities side by side."""
 
     inputs: Inputs = "all"
@@ -24,7 +21,7 @@ class Fit(_Section):
     """Most steps of the solver (L-BFGS)."""
 
 
-class Config(_Section):
+class Config(Section):
     """All settings of one `linear` arm."""
 
     fit: Fit = Fit()

@@ -15,7 +15,7 @@ from trainables import conditions
 from trainables.epoch import Diagnostic, Epoch, Tensors
 from trainables.linear.config import Config, Fit
 from trainables.losses import weighted_cross_entropy
-from trainables.prepared import Prepared
+from trainables.prepared import Prepared, concatenated
 from trainables.scoring import Part, score
 from trainables.selection import Best
 from trainables.task import Task
@@ -46,11 +46,6 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
         artifact={name: tensor.cpu() for name, tensor in params.items()} | data.state(),
         diagnostics=tuple(Diagnostic(row=row, measure="steps", value=float(n)) for row, n in enumerate(steps)),
     )
-
-
-def concatenated(features: Mapping[str, Tensor]) -> Tensor:
-    """Features of all modalities side by side, (..., D) each to (..., sum of D)."""
-    return torch.cat(list(features.values()), -1)
 
 
 def linear(params: Mapping[str, Tensor], x: Tensor) -> Tensor:

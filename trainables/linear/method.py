@@ -7,7 +7,7 @@ JMLR 12, 2011.
 what                              function
 ================================  ==================
 objective and its solution        `fit.coefficients`
-early fusion of the modalities    `fit.concatenated`
+early fusion of the modalities    `prepared.concatenated`
 logits                            `fit.linear`
 ================================  ==================
 
@@ -27,13 +27,12 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from trainables.conditions import MODALITIES
 from trainables.corpus import Corpus
 from trainables.epoch import Tensors
 from trainables.linear import fit
 from trainables.linear.config import Config
 from trainables.methods import Method, Stage
-from trainables.prepared import normalised
+from trainables.prepared import concatenated, modalities_in, normalised
 
 
 def predict(config: Config, artifacts: Mapping[str, Tensors], corpus: Corpus) -> np.ndarray:
@@ -43,8 +42,8 @@ def predict(config: Config, artifacts: Mapping[str, Tensors], corpus: Corpus) ->
     """
     del config  # the artifact says which modalities it wants
     artifact = artifacts[fit.NAME]
-    modalities = [name for name in MODALITIES if f"{name}.mean" in artifact]
-    x = fit.concatenated(normalised(artifact, corpus, modalities, len(artifact["weight"])))
+    modalities = modalities_in(artifact)
+    x = concatenated(normalised(artifact, corpus, modalities, len(artifact["weight"])))
     probabilities = torch.softmax(fit.linear(artifact, x), -1).numpy()
     probabilities[:, ~np.any([corpus.present[name] for name in modalities], axis=0)] = np.nan
     return np.asarray(probabilities)

@@ -16,7 +16,7 @@ from trainables.losses import info_nce, weighted_cross_entropy
 from trainables.mi_infogan.config import Align, Config
 from trainables.mi_infogan.data import Data
 from trainables.scoring import Part
-from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, seed_of
+from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, row_seeds
 from trainables.task import Task
 from trainables.training import Classifier, Finished
 
@@ -56,7 +56,7 @@ class Baseline(nn.Module):
 
 def build(config: Config, data: Data) -> Stack:
     """One `Baseline` a row, each initialised under its own seed."""
-    seeds = [seed_of(fold.name, seed, NAME, "init") for fold, seed in data.task.rows]
+    seeds = row_seeds(data.task, NAME, "init")
     sizes = data.dims["audio"], data.dims.get("text", 0), data.classes
     return Stack(lambda: Baseline(config.align, *sizes), seeds).to(data.device)
 

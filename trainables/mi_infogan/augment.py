@@ -18,7 +18,7 @@ from trainables.mi_infogan.added import Generated, Mixed, Noisy, Real, Source, m
 from trainables.mi_infogan.config import Config
 from trainables.mi_infogan.data import Data
 from trainables.scoring import Part
-from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, mlp, seed_of
+from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, mlp, row_seeds, seed_of
 from trainables.task import Task
 from trainables.training import Classifier
 
@@ -142,7 +142,7 @@ def build(config: Config, data: Data, frozen: align.Frozen) -> Stack:
     multimodal = config.augment.inputs == "audio+text"
     size = frozen.h.shape[-1] + (data.t.shape[-1] if multimodal else 0)
     hidden = config.augment.hidden if multimodal else ()
-    seeds = [seed_of(fold.name, seed, NAME, "init") for fold, seed in data.task.rows]
+    seeds = row_seeds(data.task, NAME, "init")
     stack = Stack(lambda: mlp((size, *hidden, data.classes)), seeds).to(data.device)
     if not multimodal:
         stack.load({"0.weight": frozen.heads["W_y.weight"], "0.bias": frozen.heads["W_y.bias"]})

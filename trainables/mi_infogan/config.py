@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from trainables.section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Align(_Section):
+class Align(Section):
     """Stage 1, eq. 1-7: an audio encoder and classifier, aligned with the text embeddings."""
 
     alpha: float = Field(1.0, ge=0)
@@ -41,7 +39,7 @@ class Align(_Section):
     """Weight the cross entropy inversely to class counts of the train rows, section 4.2.3."""
 
 
-class Generate(_Section):
+class Generate(Section):
     """Stage 2, eq. 8-14: an InfoGAN over the aligned features, with W_y and W_t frozen."""
 
     lambda_y: float = Field(1.0, ge=0)
@@ -76,7 +74,7 @@ class Generate(_Section):
     """Epochs trained; the last one is handed on. Decision."""
 
 
-class Augment(_Section):
+class Augment(Section):
     """Stage 3, section 3.3: the classification layer fine-tuned on real and generated features."""
 
     inputs: Literal["audio", "audio+text"] = "audio"
@@ -107,7 +105,7 @@ class Augment(_Section):
     """Weight the cross entropy inversely to class counts of what is trained on."""
 
 
-class Config(_Section):
+class Config(Section):
     """All settings of one `mi_infogan` arm."""
 
     align: Align = Align()

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.epoch import Epoch, Tensors
+from trainables.epoch import Epoch, Report, Tensors
 from trainables.losses import info_nce
 from trainables.mi_infogan import align, quality
 from trainables.mi_infogan.config import Config, Generate
 from trainables.mi_infogan.data import Data
-from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, mlp, seed_of
+from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, mlp, row_seeds
 from trainables.task import Task
 
 NAME = "generate"
@@ -51,7 +51,7 @@ def build(config: Config, data: Data, feature_dim: int) -> tuple[Stack, Stack]:
         ("G", lambda: generator(settings, condition, feature_dim)),
         ("D", lambda: discriminator(settings, feature_dim, data.classes)),
     ):
-        seeds = [seed_of(fold.name, seed, NAME, name) for fold, seed in data.task.rows]
+        seeds = row_seeds(data.task, NAME, name)
         made.append(Stack(make, seeds).to(data.device))
     return made[0], made[1]
 
@@ -161,7 +161,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
 
     for index in range(done + 1, settings.epochs + 1):
         terms, last = _epoch(config, data, frozen, (G, D), index), index == settings.epochs
-        report = _measure(config, data, frozen, G[0]) if last else quality.Report()
+        report = _measure(config, data, frozen, G[0]) if last else Report()
         yield Epoch(
             stage=NAME,
             index=index,
@@ -175,7 +175,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
         )
 
 
-def _measure(config: Config, data: Data, frozen: align.Frozen, G: Stack) -> quality.Report:
+def _measure(config: Config, data: Data, frozen: align.Frozen, G: Stack) -> Report:
     terms = partial(information_losses, temperature=config.align.temperature)
     return quality.measure(
         data,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.epoch import Diagnostic, Embedding, Tensors
+from trainables.epoch import Diagnostic, Embedding, Report, Tensors
 from trainables.mi_infogan.align import Frozen, linear
 from trainables.mi_infogan.data import Data
 from trainables.stacking import Draws
@@ -20,15 +19,6 @@ COLLAPSED_BELOW = 0.1
 BLOWN_UP_ABOVE = 3.0
 #: Conditions measured a row, draws of the noise for each, and vectors kept for a figure.
 CONDITIONS, DRAWS, KEPT = 512, 8, 400
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `measure` found."""
-
-    diagnostics: tuple[Diagnostic, ...] = ()
-    embeddings: tuple[Embedding, ...] = ()
-    flags: tuple[str, ...] = ()
 
 
 #: Features generated for the conditions of utterances, shape (R, n) to (R, n, H), with the next noise of the draws.

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from trainables.conditions import Inputs
+from trainables.section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Fuse(_Section):
+class Fuse(Section):
     """The one stage, eq. 1-13: encoders over dialogues, two subspaces, cross-modality attention, classifier."""
 
     inputs: Inputs = "all"
@@ -77,7 +74,7 @@ class Fuse(_Section):
         return self
 
 
-class Config(_Section):
+class Config(Section):
     """All settings of one `subspace_mapping` arm."""
 
     fuse: Fuse = Fuse()

@@ -15,7 +15,7 @@ from trainables.epoch import Epoch, Tensors
 from trainables.prepared import Prepared
 from trainables.scoring import Part
 from trainables.selection import Best
-from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, seed_of
+from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, row_seeds
 from trainables.subspace_mapping import measure
 from trainables.subspace_mapping.config import Config, Fuse
 from trainables.subspace_mapping.model import Network, dropped
@@ -31,7 +31,7 @@ ROWS_AT_ONCE = 5
 
 def build(config: Fuse, prepared: Prepared) -> Stack:
     """One `Network` a row, each initialised under its own seed."""
-    seeds = [seed_of(fold.name, seed, NAME, "init") for fold, seed in prepared.task.rows]
+    seeds = row_seeds(prepared.task, NAME, "init")
     return Stack(lambda: Network(config, prepared.dims, prepared.classes), seeds).to(prepared.device)
 
 

@@ -7,13 +7,12 @@ utterances of row 0.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations
 
 import torch
 from torch import Tensor
 
-from trainables.epoch import Diagnostic, Embedding, Tensors
+from trainables.epoch import Diagnostic, Embedding, Report, Tensors
 from trainables.losses import cmd
 from trainables.stacking import Stack
 from trainables.subspace_mapping.config import Fuse
@@ -43,15 +42,6 @@ MEASURES = {
         "eq. 6 on unit vectors, mean over utterances: 0 if orthogonal, 1 if all lie on one common axis a side",
     ),
 }
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `measure` found."""
-
-    diagnostics: tuple[Diagnostic, ...] = ()
-    embeddings: tuple[Embedding, ...] = ()
-    flags: tuple[str, ...] = ()
 
 
 def measure(config: Fuse, reader: Reader, stack: Stack, test: Lanes) -> Report:

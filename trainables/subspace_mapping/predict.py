@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from trainables.conditions import MODALITIES
 from trainables.corpus import Corpus
 from trainables.epoch import Tensors
 from trainables.features import Normaliser
-from trainables.prepared import apply
+from trainables.prepared import apply, modalities_in
 from trainables.stacking import Stack
 from trainables.subspace_mapping.config import Fuse
 from trainables.subspace_mapping.dialogues import Lanes, by_dialogue, fixed_order, pieces
@@ -30,7 +29,7 @@ def predict(config: Fuse, artifact: Tensors, corpus: Corpus) -> np.ndarray:
     Returns:
         Shape (rows, N, classes); NaN for an utterance with none of the modalities.
     """
-    modalities = [name for name in MODALITIES if f"{name}.mean" in artifact]
+    modalities = modalities_in(artifact)
     rows, classes = artifact["W.bias"].shape
     dims = {name: artifact[f"FC.{name}.weight"].shape[-1] for name in modalities}
     stack = Stack(lambda: Network(config, dims, classes), [0] * rows).load(artifact)

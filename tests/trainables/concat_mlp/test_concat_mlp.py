@@ -9,7 +9,7 @@ from trainables import metrics
 from trainables.concat_mlp import classify
 from trainables.concat_mlp.config import Classify, Config
 from trainables.concat_mlp.method import METHOD
-from trainables.prepared import Prepared
+from trainables.prepared import Prepared, concatenated
 from trainables.stacking import Optimizer
 
 SMALL = Classify(hidden=(12,), epochs=3, batch_size=16, learning_rate=0.01, dropout=0.2)
@@ -56,7 +56,7 @@ def test_the_loss_is_the_weighted_cross_entropy_of_the_batches(small_task):
     sizes = [len(part) for part in data.train]
     config = config.model_copy(update={"batch_size": max(sizes)})
     row = int(np.argmax(sizes))
-    logits = stack.apply(classify.concatenated({k: v[data.fold[:, 0]] for k, v in data.features.items()}))
+    logits = stack.apply(concatenated({k: v[data.fold[:, 0]] for k, v in data.features.items()}))
     train = torch.from_numpy(data.train[row])
     expected = F.cross_entropy(logits[row, train], data.labels[train], weight=data.weights(True)[row])
     terms = classify._epoch(config, data, stack, Optimizer([stack], learning_rate=0.01), 1)
