@@ -28,6 +28,7 @@ _FOLDS = (
 )
 _CURVES = ("arm", "stage", "epoch", "budget", "dev_uar", "rows")
 _DIAGNOSTICS = ("arm", "fold", "seed", "stage", "measure", "label", "value")
+_SPEAKERS = ("arm", "fold", "seed", "condition", "speaker", "n", "confusion")
 _EMBEDDINGS = ("arm", "fold", "seed", "kind", "label", "vector")
 
 
@@ -43,6 +44,9 @@ class Run:
         trials: One row an arm; ``flags`` are tuples, ``config`` and ``changed`` mappings of paths to values.
         folds: One row an arm x stage x fold x seed x split x condition; metrics are shares in [0, 1].
         confusions: Confusion counts of each row of `folds` by position, shape (len(folds), C, C), truth first.
+        speakers: One row an arm x condition x fold x seed x speaker of the fold's test part, of the arm's last
+            stage; empty for runs of before they were counted.
+        speaker_confusions: Confusion counts of each row of `speakers` by position, shape (len(speakers), C, C).
         curves: One row an arm x epoch.
         curve_rows: Dev UAR by fold-seed row of each row of `curves` by position, shape (len(curves), R);
             NaN where an epoch classified nothing.
@@ -59,6 +63,8 @@ class Run:
     trials: pd.DataFrame
     folds: pd.DataFrame
     confusions: np.ndarray
+    speakers: pd.DataFrame
+    speaker_confusions: np.ndarray
     curves: pd.DataFrame
     curve_rows: np.ndarray
     diagnostics: pd.DataFrame
@@ -104,14 +110,17 @@ def load(path: str | Path) -> Run:
     study = _read_yaml(path / "study.yaml")
     trials = _trials(path / "trials.parquet")
     folds, confusions = _folds(path / "folds.parquet", provenance)
+    speakers, speaker_confusions = _speakers(path / "speakers.parquet", provenance)
     curves, curve_rows = _curves(path / "curves.parquet", len(provenance["rows"]))
     finished = bool(provenance.get("finished_at")) and not (path / "journal.jsonl").exists()
     if finished:
-        _check_arms(path, trials, folds, curves)
+        _check_arms(path, trials, {"folds": folds, "speakers": speakers, "curves": curves})
     else:
         # Trials are written last: a run that is cut off between tables has rows of arms it does not count yet.
         kept = folds["arm"].isin(trials["arm"]).to_numpy(), curves["arm"].isin(trials["arm"]).to_numpy()
         folds, confusions = folds[kept[0]].reset_index(drop=True), confusions[kept[0]]
+        told = speakers["arm"].isin(trials["arm"]).to_numpy()
+        speakers, speaker_confusions = speakers[told].reset_index(drop=True), speaker_confusions[told]
         curves, curve_rows = curves[kept[1]].reset_index(drop=True), curve_rows[kept[1]]
     _check_once(path, trials)
     return Run(
@@ -122,6 +131,8 @@ def load(path: str | Path) -> Run:
         trials=trials,
         folds=folds,
         confusions=confusions,
+        speakers=speakers,
+        speaker_confusions=speaker_confusions,
         curves=curves,
         curve_rows=curve_rows,
         diagnostics=_optional(path / "diagnostics.parquet", _DIAGNOSTICS),
@@ -233,17 +244,36 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _folds(path: Path, provenance: Mapping[str, Any]) -> tuple[pd.DataFrame, np.ndarray]:
-    classes = len(provenance["corpus"]["classes"])
     table = _read_table(path, _FOLDS)
-    counts = _matrix(table.column("confusion"), classes * classes, np.int64)
-    if counts is None:
-        raise ReportError(f"{path}: a confusion does not hold {classes} x {classes} counts")
+    counts = _counts(path, table, provenance, np.int64)
     folds = table.drop_columns(["confusion"]).to_pandas()
     folds["fold"] = _ordered(folds["fold"], [str(fold) for fold, _ in provenance["rows"]])
     for name in ("arm", "name", "kind", "stage", "split", "condition"):
         folds[name] = folds[name].astype("category")
     folds["final"] = folds["final"].astype(bool)
-    return folds, counts.reshape(-1, classes, classes)
+    return folds, counts
+
+
+def _speakers(path: Path, provenance: Mapping[str, Any]) -> tuple[pd.DataFrame, np.ndarray]:
+    classes = len(provenance["corpus"]["classes"])
+    if not path.exists():
+        nothing: np.ndarray = np.zeros((0, classes, classes), dtype=np.int32)
+        return pd.DataFrame({name: [] for name in _SPEAKERS if name != "confusion"}), nothing
+    table = _read_table(path, _SPEAKERS)
+    counts = _counts(path, table, provenance, np.int32)
+    texts = ["arm", "fold", "condition", "speaker"]
+    speakers = table.drop_columns(["confusion"]).to_pandas(categories=texts)
+    speakers["fold"] = _ordered(speakers["fold"], [str(fold) for fold, _ in provenance["rows"]])
+    return speakers, counts
+
+
+def _counts(path: Path, table: pa.Table, provenance: Mapping[str, Any], dtype: type) -> np.ndarray:
+    """The confusions of a table, shape (rows, C, C)."""
+    classes = len(provenance["corpus"]["classes"])
+    counts = _matrix(table.column("confusion"), classes * classes, dtype)
+    if counts is None:
+        raise ReportError(f"{path}: a confusion does not hold {classes} x {classes} counts")
+    return counts.reshape(-1, classes, classes)
 
 
 def _ordered(values: pd.Series, names: list[str]) -> pd.Series:
@@ -287,9 +317,9 @@ def _check_once(path: Path, trials: pd.DataFrame) -> None:
         raise ReportError(f"{path / 'trials.parquet'}: the arm {twice} stands there twice")
 
 
-def _check_arms(path: Path, trials: pd.DataFrame, folds: pd.DataFrame, curves: pd.DataFrame) -> None:
+def _check_arms(path: Path, trials: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> None:
     known = set(trials["arm"])
-    for name, table in (("folds", folds), ("curves", curves)):
+    for name, table in tables.items():
         foreign = sorted(set(table["arm"].unique()) - known)
         if foreign:
             raise ReportError(
