@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from analysis import conditions, published
-from analysis.compare import CONFIDENCE
 from analysis.findings import Findings, Shown
 from analysis.published import Published
+from analysis.statistics import CONFIDENCE
 from analysis.table import Column, Table, spread_column
 from analysis.words import change, with_spread
 

@@ -4,9 +4,8 @@ Only test conditions that both arms have are compared, each with itself; their m
 one exception are rows that were told to see less: what they leave out is what the comparison is about.
 
 The unit is the fold: seeds of one fold share their test utterances, so they are averaged first and never
-counted as if they were more folds. Training sets of different folds overlap, which makes the usual t-test
-far too sure; the corrected resampled t-test (Nadeau and Bengio, Machine Learning 52, 2003) adds the ratio
-of test to train sizes to the variance of the mean. Over several rows, p-values are adjusted after Holm.
+counted as if they were more folds. The test is the corrected resampled t-test of `statistics`; over several
+rows, p-values are adjusted after Holm.
 """
 
 from __future__ import annotations
@@ -15,18 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.aggregate import by_row, final_rows, values_of
 from analysis.run import Run
+from analysis.statistics import CONFIDENCE, corrected_t, holm, wilcoxon
 
-CONFIDENCE = 0.95
 #: With fewer folds than this no test is made.
 MIN_FOLDS = 3
 #: Where an interval is wider than this to either side (in UAR), silence is for want of folds, not evidence.
 BLIND = 0.05
-#: Below this many folds the smallest two-sided p of the signed rank test is above 0.05.
-WILCOXON_FOLDS = 6
 
 HELPS = "helps"
 HURTS = "hurts"
@@ -43,7 +39,7 @@ class Estimate(NamedTuple):
         low: Lower end of its interval at `CONFIDENCE`; NaN with one fold.
         high: Upper end.
         p: Two-sided p of the corrected resampled t-test; NaN under `MIN_FOLDS` folds.
-        wilcoxon: Two-sided p of the signed rank test over folds; NaN under `WILCOXON_FOLDS` folds.
+        wilcoxon: Two-sided p of the signed rank test over folds; NaN under `statistics.WILCOXON_FOLDS` folds.
         folds: Folds compared.
         seeds: Seeds compared.
         fold_differences: The mean over seeds, fold by fold.
@@ -90,52 +86,6 @@ class Comparison(NamedTuple):
     estimate: Estimate | None
     p_holm: float
     verdict: str
-
-
-def corrected_t(differences: np.ndarray, ratio: float, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
-    """The corrected resampled t-test of Nadeau and Bengio (2003).
-
-    Args:
-        differences: One difference a resample (fold), shape (J,), J >= 2.
-        ratio: Test size over train size; 0 gives the ordinary one-sample t-test.
-        confidence: Of the interval.
-
-    Returns:
-        p (two-sided), and the interval's ends. Differences without any spread give p 0, or 1 where all are 0.
-
-    Raises:
-        ValueError: With fewer than two differences or a negative ratio.
-    """
-    if len(differences) < 2:
-        raise ValueError(f"differences: a t-test needs at least 2, got {len(differences)}")
-    if ratio < 0:
-        raise ValueError(f"ratio: must not be negative, is {ratio}")
-    count, mean = len(differences), float(np.mean(differences))
-    error = float(np.sqrt((1 / count + ratio) * np.var(differences, ddof=1)))
-    reach = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * error
-    if error == 0:
-        return float(mean == 0), mean, mean
-    p = 2 * float(stats.t.sf(abs(mean) / error, count - 1))
-    return p, mean - reach, mean + reach
-
-
-def wilcoxon(differences: np.ndarray) -> float:
-    """Two-sided p of the signed rank test over folds; NaN where too few folds differ for it to say anything."""
-    differences = np.asarray(differences)[np.asarray(differences) != 0]
-    if len(differences) < WILCOXON_FOLDS:
-        return float("nan")
-    return float(stats.wilcoxon(differences).pvalue)
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """P-values adjusted after Holm (1979) for the number of rows tested; NaN (no test) stays NaN."""
-    p = np.asarray(p, dtype=float)
-    adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted
 
 
 def estimate(differences: np.ndarray, ratio: float) -> Estimate:

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.aggregate import by_row, final_rows, summarise, values_of
-from analysis.compare import Estimate, estimate, holm, paired, size_ratio, verdict
+from analysis.compare import Estimate, estimate, paired, size_ratio, verdict
 from analysis.run import Run
+from analysis.statistics import holm
 
 #: Name of the mean over the conditions in which something is missing.
 MISSING = "missing"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import aggregate, compare, conditions
+from analysis import aggregate, compare, conditions, statistics
 from analysis.conditions import within
 from analysis.figures.conditions import ConditionDots, draw
 from analysis.figures.style import Drawn
@@ -133,7 +133,7 @@ def _by_condition(found: Sequence[Findings]) -> Table | None:
         return None
     lines = [_condition_row(one, found[0], name) for name in names for one in found if name in one.tested]
     frame = pd.DataFrame(lines)
-    frame["p_holm"] = compare.holm(frame["p"].to_numpy(float))
+    frame["p_holm"] = statistics.holm(frame["p"].to_numpy(float))
     columns = (
         Column("Condition", lambda r: r.condition, numeric=False),
         Column("Run", lambda r: r.run, numeric=False),

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.compare import Estimate, estimate, holm, size_ratio, verdict
+from analysis.compare import Estimate, estimate, size_ratio, verdict
 from analysis.run import Run
+from analysis.statistics import holm
 
 
 class StageGain(NamedTuple):

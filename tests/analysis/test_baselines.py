@@ -3,7 +3,7 @@ from __future__ import annotations
 import fake_run
 import pytest
 
-from analysis import by_arm, by_condition, compare, report, tables
+from analysis import by_arm, by_condition, report, statistics, tables
 from analysis.figures import arms
 from analysis.findings import Findings
 from analysis.run import load
@@ -39,7 +39,7 @@ def test_baselines_are_never_chosen_and_are_a_family_of_their_own(planted):
     assert not {WEAK, LEVEL, STRONG} & set(planted.top["name"])
     assert not {WEAK, LEVEL, STRONG} & {one.name for one in planted.ablation}
     p = [one.estimate.p for one in planted.baselines]
-    assert [one.p_holm for one in planted.baselines] == pytest.approx(compare.holm(p).tolist())
+    assert [one.p_holm for one in planted.baselines] == pytest.approx(statistics.holm(p).tolist())
 
 
 def test_they_stand_in_the_tables_of_arms_but_measure_nothing_of_the_method(planted):

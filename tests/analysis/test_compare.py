@@ -9,9 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import stats
 
-from analysis import aggregate, compare, tables
+from analysis import aggregate, compare, statistics, tables
 from analysis.findings import Findings
 from analysis.run import load
 
@@ -20,65 +19,12 @@ matrices = arrays(float, st.tuples(st.integers(2, 8), st.integers(1, 4)), elemen
 )
 
 
-def test_without_a_ratio_it_is_the_ordinary_t_test():
-    values = np.array([0.03, 0.01, -0.02, 0.05, 0.02])
-    p, low, high = compare.corrected_t(values, 0.0)
-    expected = stats.ttest_1samp(values, 0.0)
-    assert p == pytest.approx(expected.pvalue)
-    assert (low, high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
-
-
-def test_a_case_computed_by_hand():
-    # Differences 1..5: mean 3, variance 2.5; with test a quarter of train the variance of the mean is
-    # (1/5 + 1/4) * 2.5 = 1.125, t = 3 / 1.06066 = 2.82843 = 2 sqrt 2 with 4 degrees of freedom. The
-    # distribution function of t at 4 degrees has the closed form 1/2 + 3/4 (s - s^3 / 3), s = t / sqrt(t^2 + 4).
-    p, low, high = compare.corrected_t(np.array([1.0, 2, 3, 4, 5]), 0.25)
-    s = np.sqrt(8 / 12)
-    assert p == pytest.approx(2 * (0.5 - 0.75 * (s - s**3 / 3)))
-    # 2.776445 is the 97.5 % point for 4 degrees of freedom, as printed in any table.
-    assert (low, high) == pytest.approx((3 - 2.776445 * 1.06066, 3 + 2.776445 * 1.06066), abs=1e-4)
-
-
-def test_equal_differences():
-    assert compare.corrected_t(np.zeros(4), 0.2) == (1.0, 0.0, 0.0)
-    assert compare.corrected_t(np.full(4, 0.5), 0.2) == (0.0, 0.5, 0.5)
-
-
-@pytest.mark.parametrize(("values", "ratio", "message"), [([1.0], 0.1, "at least 2"), ([1.0, 2.0], -1.0, "negative")])
-def test_what_cannot_be_tested_raises(values, ratio, message):
-    with pytest.raises(ValueError, match=message):
-        compare.corrected_t(np.array(values), ratio)
-
-
-def test_holm_by_hand_and_gaps():
-    # 0.01 * 3, 0.02 * 2, then 0.03 * 1 raised to its predecessor.
-    np.testing.assert_allclose(compare.holm(np.array([0.03, 0.01, np.nan, 0.02])), [0.04, 0.03, np.nan, 0.04])
-    assert compare.holm(np.array([0.9, 0.8])).max() == 1
-    assert compare.holm(np.array([])).size == 0
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_lies_between_the_p_and_bonferroni_and_keeps_the_order(values):
-    p = np.array(values)
-    adjusted = compare.holm(p)
-    assert (adjusted >= p).all()
-    assert (adjusted <= np.minimum(p * len(p), 1) + 1e-12).all()
-    assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
-
-
-def test_wilcoxon_only_where_it_can_say_something():
-    values = np.array([0.01, 0.02, 0.03, 0.04, 0.05, 0.06])
-    assert compare.wilcoxon(values) == pytest.approx(2 / 2**6)
-    assert np.isnan(compare.wilcoxon(values[:5]))
-    assert np.isnan(compare.wilcoxon(np.zeros(10)))
-
-
 def test_seeds_are_averaged_within_folds_first():
     rng = np.random.default_rng(0)
     differences = rng.normal(0.01, 0.02, (6, 4))
     found = compare.estimate(differences, 0.25)
     assert found.fold_differences == pytest.approx(differences.mean(axis=1).tolist())
-    p, low, high = compare.corrected_t(differences.mean(axis=1), 0.25)
+    p, low, high = statistics.corrected_t(differences.mean(axis=1), 0.25)
     assert (found.p, found.low, found.high) == (p, low, high)
     # More copies of the same seeds are no more evidence.
     assert compare.estimate(np.tile(differences, 5), 0.25).p == pytest.approx(p)
