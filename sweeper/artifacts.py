@@ -32,6 +32,8 @@ from trainables.methods import Method
 from trainables.task import Task
 
 FINISHED, PARTIAL = ".safetensors", ".partial"
+#: Of partial files: raised when a stage can no longer go on from the state that one holds.
+STATE_FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +137,8 @@ class Store:
         except (SafetensorError, OSError, KeyError, ValueError):
             # Damaged on disk, or removed since: training it again is always right.
             return None
+        if name.endswith(PARTIAL) and described.get("format") != STATE_FORMAT:
+            return None
         return _unpack(tensors, described)
 
     def _write(self, name: str, recorded: Recorded) -> None:
@@ -171,10 +175,13 @@ def _pack(recorded: Recorded) -> tuple[Tensors, dict[str, Any]]:
             tensors[f"{number}/term/{name}"] = _tensor(values)
         for (split, condition), counts in epoch.confusions.items():
             tensors[f"{number}/confusion/{split}/{condition}"] = _tensor(counts)
+        for condition, counts in epoch.speakers.items():
+            tensors[f"{number}/speakers/{condition}"] = _tensor(counts)
         for place, embedding in enumerate(epoch.embeddings):
             tensors[f"{number}/labels/{place}"] = _tensor(embedding.labels)
             tensors[f"{number}/vectors/{place}"] = _tensor(embedding.vectors)
-    return tensors, {"owner": recorded.owner, "epochs": [_describe(epoch) for epoch in recorded.epochs]}
+    epochs = [_describe(epoch) for epoch in recorded.epochs]
+    return tensors, {"format": STATE_FORMAT, "owner": recorded.owner, "epochs": epochs}
 
 
 def _describe(epoch: Epoch) -> dict[str, Any]:
@@ -187,6 +194,7 @@ def _describe(epoch: Epoch) -> dict[str, Any]:
         "embeddings": [[each.row, each.kind] for each in epoch.embeddings],
         "terms": list(epoch.terms),
         "confusions": [list(pair) for pair in epoch.confusions],
+        "speakers": list(epoch.speakers),
     }
 
 
@@ -206,6 +214,8 @@ def _epoch(number: int, described: dict[str, Any], tensors: Tensors) -> Epoch:
             (split, condition): tensors[f"{number}/confusion/{split}/{condition}"].numpy()
             for split, condition in described["confusions"]
         },
+        # Stages that were finished before speakers were told apart have none.
+        speakers={name: tensors[f"{number}/speakers/{name}"].numpy() for name in described.get("speakers", [])},
         terms={name: tensors[f"{number}/term/{name}"].numpy() for name in described["terms"]},
         artifact=_inside("artifact/", tensors) if last else None,
         diagnostics=tuple(

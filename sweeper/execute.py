@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from sweeper.artifacts import Recorded, Store, digest, keys, strip
 from trainables import metrics
-from trainables.epoch import Confusions, Diagnostic, Embedding, Epoch, Tensors
+from trainables.epoch import BySpeaker, Confusions, Diagnostic, Embedding, Epoch, Tensors
 from trainables.errors import Diverged
 from trainables.methods import Method, Stage
 from trainables.selection import choose_epoch
@@ -34,6 +34,8 @@ class Chosen:
         epochs: The chosen epochs, counted from 1, shape (rows,).
         dev_uar: UAR on dev there, mean over conditions, shape (rows,).
         confusions: Confusion counts there by (split, condition), shape (rows, C, C).
+        speakers: Of the final stage, its test counts by speaker, shape (K, C, C) by condition; `Task.tested` names
+            the K. Empty where the stage does not tell speakers apart.
     """
 
     stage: str
@@ -41,6 +43,7 @@ class Chosen:
     epochs: np.ndarray
     dev_uar: np.ndarray
     confusions: Confusions
+    speakers: BySpeaker = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +113,7 @@ def run_arm(
     begun = time.monotonic()
     stages = method.active(config)
     key_of = keys(method, config, digest(task)) if store else {}
-    tally = _Tally(config, stages, len(task.rows))
+    tally = _Tally(config, stages, task)
     artifacts: dict[str, Tensors] = {}
     for stage in stages:
         for epoch, own in _epochs(stage, config, task, artifacts, store, key_of.get(stage.name, ""), owner):
@@ -150,16 +153,18 @@ def _epochs(
 class _Tally:
     """Adds up an arm's epochs into reports."""
 
-    def __init__(self, config: BaseModel, stages: tuple[Stage, ...], rows: int) -> None:
+    def __init__(self, config: BaseModel, stages: tuple[Stage, ...], task: Task) -> None:
         classifying = [stage for stage in stages if stage.classifies]
         self._last = stages[-1].name
         self._final = classifying[-1].name if classifying else ""
         self._planned = sum(stage.epochs(config) for stage in classifying)
-        self._rows = rows
+        self._rows = len(task.rows)
+        self._tested = np.array([row for row, _ in task.tested], dtype=np.int64)
         self._budget = self._trained = self._reused = 0
         self._curves: dict[str, list[np.ndarray]] = {}
         self._counts: dict[str, list[Confusions]] = {}
         self._chosen: dict[str, Chosen] = {}
+        self._speakers: BySpeaker = {}
         self._diagnostics: list[tuple[str, Diagnostic]] = []
         self._flags: list[str] = []
         self._embeddings: list[Embedding] = []
@@ -184,13 +189,25 @@ class _Tally:
         counts.append(epoch.confusions)
         best = choose_epoch(np.stack(curve))
         each = range(self._rows)
+        final = epoch.stage == self._final
+        if final:
+            self._keep(epoch, better=best == len(curve) - 1)
         self._chosen[epoch.stage] = Chosen(
             stage=epoch.stage,
-            final=epoch.stage == self._final,
+            final=final,
             epochs=best + 1,
             dev_uar=np.stack(curve)[best, each],
             confusions={pair: np.stack([counts[best[row]][pair][row] for row in each]) for pair in epoch.confusions},
+            speakers=self._speakers if final else {},
         )
+
+    def _keep(self, epoch: Epoch, *, better: np.ndarray) -> None:
+        """Take the counts by speaker of rows at their best with this epoch; those of all epochs would be too many."""
+        fresh = better[self._tested][:, None, None]
+        known = self._speakers
+        self._speakers = {
+            name: np.where(fresh, counts, known[name]) if known else counts for name, counts in epoch.speakers.items()
+        }
 
     def _report(self, epoch: Epoch, rows: np.ndarray | None, seconds: float) -> Report:
         done = epoch.stage == self._last and epoch.last

@@ -32,7 +32,9 @@ STATUS = "status.json"
 #: Kinds of arms among which the best one is chosen; ablation and sensitivity arms are there to be compared.
 CANDIDATES = ("reference", "search")
 #: Written in this order: whoever finds an arm among the trials finds its rows in the other tables.
-_ORDER = ("folds", "curves", "diagnostics", "embeddings", "trials")
+_ORDER = ("folds", "speakers", "curves", "diagnostics", "embeddings", "trials")
+#: Tables that an arm's rows are added to when it is over.
+_GROWING = ("folds", "speakers", "curves", "diagnostics")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Writer:
         self._every = every
         self._flushed = time.monotonic()
         self._dirty = False
-        self._base: dict[str, list[pa.Table]] = {name: [] for name in ("folds", "curves", "diagnostics")}
+        self._base: dict[str, list[pa.Table]] = {name: [] for name in _GROWING}
         self._embeddings: dict[str, pa.Table] = {}
         self._journal: IO[str] | None = None
         self._recover()
@@ -112,9 +114,10 @@ class Writer:
         """Note that an arm is over, and with what."""
         log = self.running.pop(arm_id)
         row = tables.trial_row(log, self.frame, status, reason, time.time(), self._tick())
-        rows: dict[str, list[Row]] = {"folds": [], "curves": log.curve, "diagnostics": []}
+        rows: dict[str, list[Row]] = {name: [] for name in _GROWING} | {"curves": log.curve}
         if log.report:
             rows["folds"] = tables.fold_rows(log.arm, log.report, self.frame)
+            rows["speakers"] = tables.speaker_rows(log.arm, log.report, self.frame)
             rows["diagnostics"] = tables.diagnostic_rows(log.arm, log.report, self.frame)
         self.trials[arm_id] = row
         self._keep_embeddings(log)
@@ -274,7 +277,8 @@ class Writer:
             self.running.pop(row["arm"], None)
             self.trials[row["arm"]] = row
             self.arms[row["arm"]] = _arm_of(row)
-            self._take({name: event[name] for name in self._base})
+            # A journal of before speakers were told apart has no rows of them.
+            self._take({name: event.get(name, []) for name in self._base})
 
 
 def read_journal(folder: Path) -> Iterator[dict[str, Any]]:

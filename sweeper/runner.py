@@ -143,6 +143,7 @@ class _Job:
         """The run's writer, where the last invocation left it."""
         frame = Frame(
             rows=tuple((fold.name, seed) for fold, seed in self.task.rows),
+            tested=self.task.tested,
             classes=self.task.corpus.classes,
             defaults={name: paths(methods.config_of(name)()) for name in (self.study.method, *self.study.baselines)},
         )

@@ -71,6 +71,17 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             ("epoch", pa.int64()),
         ]
     ),
+    "speakers": pa.schema(
+        [
+            ("arm", pa.string()),
+            ("fold", pa.string()),
+            ("seed", pa.int64()),
+            ("condition", pa.string()),
+            ("speaker", pa.string()),
+            ("n", pa.int64()),
+            ("confusion", pa.list_(pa.int32())),
+        ]
+    ),
     "curves": pa.schema(
         [
             *_ARM,
@@ -113,11 +124,13 @@ class Frame:
 
     Attributes:
         rows: Fold name and seed of each row, in row order.
+        tested: Row and name of each speaker of the rows' test parts, as `Task.tested`.
         classes: The corpus's class names.
         defaults: The paper's defaults by method and field path, from which ``changed`` is counted.
     """
 
     rows: tuple[tuple[str, int], ...]
+    tested: tuple[tuple[int, str], ...]
     classes: tuple[str, ...]
     defaults: Mapping[str, Mapping[str, Any]]
 
@@ -213,6 +226,24 @@ def trial_row(log: ArmLog, frame: Frame, status: Status, reason: str, finished_a
 def fold_rows(arm: Arm, report: Report, frame: Frame) -> list[Row]:
     """Every classifying stage of an arm, fold by fold, at the epochs its dev parts chose."""
     return [row for chosen in report.chosen for row in _fold_rows(arm, chosen, frame)]
+
+
+def speaker_rows(arm: Arm, report: Report, frame: Frame) -> list[Row]:
+    """The test speakers of an arm's last classifying stage, one by one, at the epochs its dev parts chose."""
+    return [
+        {
+            "arm": arm.id,
+            "fold": frame.rows[row][0],
+            "seed": frame.rows[row][1],
+            "condition": condition,
+            "speaker": speaker,
+            "n": sum(counts),
+            "confusion": counts,
+        }
+        for chosen in report.chosen
+        for condition, stacked in chosen.speakers.items()
+        for (row, speaker), counts in zip(frame.tested, stacked.reshape(len(stacked), -1).tolist(), strict=True)
+    ]
 
 
 def diagnostic_rows(arm: Arm, report: Report, frame: Frame) -> list[Row]:

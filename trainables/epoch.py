@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Tensors = dict[str, "torch.Tensor"]
 #: (split, condition) -> confusion counts, shape (rows, classes, classes), truth along axis 1.
 Confusions = dict[tuple[str, str], "np.ndarray"]
+#: Condition -> confusion counts on test by speaker, shape (K, classes, classes): `Task.tested` names the K.
+BySpeaker = dict[str, "np.ndarray"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,7 @@ class Epoch:
         total: How many epochs the stage will run.
         confusions: Confusion counts by (split, condition); empty where the stage classifies nothing
             (a generator's epochs), and then the epoch takes no part in selection or early stopping.
+        speakers: The test counts of `confusions` by speaker; empty where a stage does not tell them apart.
         terms: Every loss term by its name, mean over the epoch, shape (rows,).
         snapshot: Copies all that is needed to go on from here, so that equal numbers follow as without the
             interruption; to be called before the generator is advanced.
@@ -80,6 +83,7 @@ class Epoch:
     index: int
     total: int
     confusions: Confusions = field(default_factory=dict)
+    speakers: BySpeaker = field(default_factory=dict)
     terms: dict[str, np.ndarray] = field(default_factory=dict)
     snapshot: Callable[[], Tensors] = dict
     artifact: Tensors | None = None

@@ -135,7 +135,8 @@ class Prepared:
 
     def part(self, name: str) -> Part:
         """The ``dev`` or ``test`` part of every row."""
-        return Part.make([getattr(fold, name) for fold, _ in self.task.rows], self.labels, self.classes)
+        parts = [getattr(fold, name) for fold, _ in self.task.rows]
+        return Part.make(parts, self.labels, self.classes, self.task.corpus.speakers)
 
     def weights(self, enabled: bool, train: Sequence[np.ndarray] | None = None) -> Tensor:
         """Class weights of each row's train part (or of the given utterances), or ones; shape (R, C)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -26,6 +27,14 @@ class Task:
     def rows(self) -> tuple[tuple[Fold, int], ...]:
         """Every (fold, seed), in row order."""
         return tuple((fold, seed) for fold in self.folds for seed in self.seeds)
+
+    @cached_property
+    def tested(self) -> tuple[tuple[int, str], ...]:
+        """Every (row, speaker of its test part): rows in order, and in each row the speakers by name."""
+        speakers = self.corpus.speakers
+        by_fold = [sorted(set(speakers[fold.test])) for fold in self.folds]
+        names = [each for each in by_fold for _ in self.seeds]
+        return tuple((row, name) for row, each in enumerate(names) for name in each)
 
     def labeled(self) -> Task:
         """The task on its labeled utterances alone; folds keep their names, so rows keep their seeds and draws."""

@@ -57,20 +57,21 @@ class Classifier:
     def run(self, state: Tensors | None = None) -> Iterator[Epoch]:
         """Train from the start, or from a saved state; yield after each epoch."""
         best = Best(len(self.dev.index))
-        counts, done = self._resume(best, state)
+        speakers, done = self._resume(best, state)
         for index in range(done + 1, self.epochs + 1):
             terms = self.train(index)
-            confusions, better = score(best, self.dev, self.test, self.logits, counts)
-            counts = {condition: each for (split, condition), each in confusions.items() if split == "test"}
-            best.keep(better, self.stack.params)
+            scores = score(best, self.dev, self.test, self.logits, speakers)
+            speakers = scores.speakers
+            best.keep(scores.better, self.stack.params)
             finished = self.finish(best) if index == self.epochs else None
             yield Epoch(
                 stage=self.stage,
                 index=index,
                 total=self.epochs,
-                confusions=confusions,
+                confusions=scores.confusions,
+                speakers=speakers,
                 terms=terms,
-                snapshot=partial(self._snapshot, best, counts, index),
+                snapshot=partial(self._snapshot, best, speakers, index),
                 artifact=finished.artifact if finished else None,
                 diagnostics=finished.diagnostics if finished else (),
                 embeddings=finished.embeddings if finished else (),
@@ -78,7 +79,7 @@ class Classifier:
             )
 
     def _resume(self, best: Best, state: Tensors | None) -> tuple[dict[str, np.ndarray], int]:
-        """Take up a saved state; the test counts it holds and the epochs already trained."""
+        """Take up a saved state; the test counts by speaker it holds and the epochs already trained."""
         if state is None:
             return {}, 0
         self.stack.load(state, "params/")
@@ -87,7 +88,7 @@ class Classifier:
         counts = {name.removeprefix("test/"): each.numpy() for name, each in state.items() if name.startswith("test/")}
         return counts, int(state["epoch"])
 
-    def _snapshot(self, best: Best, test: Mapping[str, np.ndarray], epoch: int) -> Tensors:
-        place = {f"test/{name}": torch.from_numpy(counts) for name, counts in test.items()}
+    def _snapshot(self, best: Best, speakers: Mapping[str, np.ndarray], epoch: int) -> Tensors:
+        place = {f"test/{name}": torch.from_numpy(counts) for name, counts in speakers.items()}
         trained = self.stack.state("params/") | self.optimizer.state("adam/")
         return trained | best.state() | place | {"epoch": torch.tensor(epoch)}

@@ -1,3 +1,4 @@
+import json
 import threading
 from dataclasses import replace
 
@@ -5,6 +6,8 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from tiny_method.config import Config
 from tiny_method.method import METHOD
 
@@ -24,6 +27,7 @@ def epoch(index: int, total: int = 3, **more) -> Epoch:
             ("dev", "audio+text"): rng.integers(0, 9, (2, 3, 3)),
             ("test", "all"): rng.integers(0, 9, (2, 3, 3)),
         },
+        speakers={"all": rng.integers(0, 9, (5, 3, 3), dtype=np.int32)},
         terms={"cross entropy": rng.normal(size=2), "a/b": rng.normal(size=2).astype(np.float32)},
         **more,
     )
@@ -45,7 +49,8 @@ def recorded(owner: str = "arm") -> Recorded:
 
 def assert_same(left: Epoch, right: Epoch) -> None:
     assert (left.stage, left.index, left.total, left.flags) == (right.stage, right.index, right.total, right.flags)
-    for mine, theirs in ((left.terms, right.terms), (left.confusions, right.confusions)):
+    for what in ("terms", "confusions", "speakers"):
+        mine, theirs = getattr(left, what), getattr(right, what)
         assert list(mine) == list(theirs)
         for name, values in mine.items():
             assert values.dtype == theirs[name].dtype
@@ -82,6 +87,34 @@ def test_a_partial_stage_keeps_its_state_until_the_stage_is_finished(tmp_path):
     store.save("key", recorded())
     assert store.partial("key") is None
     assert store.finished("key") is not None
+
+
+def as_before_speakers(path):
+    """The file as it was written before test speakers were counted one by one."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys() if "/speakers/" not in name}  # noqa: SIM118
+        described = json.loads(file.metadata()["stage"])
+    del described["format"]
+    for each in described["epochs"]:
+        del each["speakers"]
+    save_file(tensors, path, metadata={"stage": json.dumps(described)})
+
+
+def test_a_stage_finished_before_speakers_were_counted_is_still_taken(tmp_path):
+    Store(tmp_path).save("key", recorded())
+    as_before_speakers(tmp_path / "key.safetensors")
+    after = Store(tmp_path).finished("key")
+    for left, right in zip(recorded().epochs, after.epochs, strict=True):
+        assert right.speakers == {}
+        assert_same(replace(left, speakers={}), right)
+
+
+def test_a_stage_in_flight_since_then_is_trained_again(tmp_path):
+    """Its state holds the test counts of rows, from which those of speakers cannot be told."""
+    Store(tmp_path).save("key", Recorded(epochs=(epoch(1),), state={"epoch": torch.tensor(1)}))
+    assert Store(tmp_path).partial("key") is not None
+    as_before_speakers(tmp_path / "key.partial")
+    assert Store(tmp_path).partial("key") is None
 
 
 def test_an_unknown_stage_is_none(tmp_path):

@@ -40,6 +40,7 @@ def shown(report, *, epochs=True):
             each.epochs.tolist(),
             each.dev_uar.tolist(),
             {pair: counts.tolist() for pair, counts in each.confusions.items()},
+            {name: counts.tolist() for name, counts in each.speakers.items()},
         )
         for each in report.chosen
     ]
@@ -82,6 +83,25 @@ def test_every_classifying_stage_is_kept_and_the_last_one_is_final(task):
     last = reports(task)[-1]
     assert [(each.stage, each.final) for each in last.chosen] == [("learn", False), ("tune", True)]
     assert last.score == pytest.approx(last.chosen[-1].dev_uar.mean())
+
+
+def test_speakers_are_told_apart_in_the_final_stage_alone_at_the_chosen_epochs(task):
+    rows = np.array([row for row, _ in task.tested])
+    for report in reports(task):
+        for chosen in report.chosen:
+            assert bool(chosen.speakers) == chosen.final == (chosen.stage == "tune")
+            for condition, counts in chosen.speakers.items():
+                assert [(counts[rows == row]).sum(0).tolist() for row in range(8)] == chosen.confusions[
+                    "test", condition
+                ].tolist()
+    assert len(set(report.chosen[-1].epochs.tolist())) > 1, "else the last epoch would do for all rows"
+
+
+def test_a_stage_that_does_not_tell_speakers_apart_says_nothing_of_them(task):
+    two = replace(task, folds=task.folds[:1])
+    (got,) = run_arm(one_stage([made(1, 1, [[5, 5], [4, 4]], [0.5, 0.5])]), Config(), two)
+    assert got.chosen[0].final
+    assert got.chosen[0].speakers == {}
 
 
 def test_a_report_before_the_end_tells_all_about_a_stopped_arm(task):

@@ -18,6 +18,8 @@ from sweeper.progress import Clock, Progress, snapshot
 from sweeper.results import STATUS, Writer, read_status
 from sweeper.tables import Frame
 
+FRAME = Frame(rows=(("s0", 0),), tested=(), classes=("angry", "sad"), defaults={"tiny": paths(Config())})
+
 
 @pytest.fixture(autouse=True)
 def _tiny():
@@ -44,7 +46,7 @@ def report(score: float, budget: int = 8) -> Report:
 @pytest.fixture
 def writer(tmp_path) -> Writer:
     """Two arms done, one stopped, one failed, one half way."""
-    writer = Writer(tmp_path, Frame(rows=(("s0", 0),), classes=("angry", "sad"), defaults={"tiny": paths(Config())}))
+    writer = Writer(tmp_path, FRAME)
     endings = (("done", 0.5, ""), ("done", 0.7, ""), ("stopped", 0.9, ""), ("failed", 0.1, "it broke"))
     for number, (status, score, why) in enumerate(endings):
         writer.start(arm(number))

@@ -3,6 +3,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -31,7 +32,7 @@ def task(tmp_path_factory):
 @pytest.fixture(scope="module")
 def frame(task):
     rows = tuple((fold.name, seed) for fold, seed in task.rows)
-    return Frame(rows=rows, classes=task.corpus.classes, defaults={"tiny": paths(Config())})
+    return Frame(rows=rows, tested=task.tested, classes=task.corpus.classes, defaults={"tiny": paths(Config())})
 
 
 def arm(name: str, kind: str = "search", parent: str = "", parameter=None, value=None, **changes) -> Arm:
@@ -147,6 +148,38 @@ def test_folds_hold_metrics_of_the_confusion_beside_them(frame, tmp_path):
     dev = mine[mine["final"] & (mine["split"] == "dev")]
     score = pd.read_parquet(tmp_path / "trials.parquet").set_index("name").loc["search 0", "score"]
     assert dev["uar"].mean() == pytest.approx(score)
+
+
+def test_speakers_add_up_to_the_final_folds(frame, tmp_path):
+    story(Writer(tmp_path, frame))
+    folds, speakers = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("folds", "speakers"))
+    key = ["arm", "fold", "seed", "condition"]
+    final = folds[folds["final"] & (folds["split"] == "test")].set_index(key)["confusion"]
+    assert set(speakers["arm"]) == set(final.index.unique("arm")) == {each.id for each in (*ARMS[:3], ARMS[5])}
+    assert (speakers.groupby(key).size() == 2).all(), "two speakers a session"
+    assert not speakers.duplicated([*key, "speaker"]).any()
+    assert all(row.speaker.startswith(row.fold) for row in speakers.itertuples())
+    for place, mine in speakers.groupby(key):
+        assert np.sum(list(mine["confusion"]), axis=0).tolist() == final[place].tolist()
+        assert [sum(each) for each in mine["confusion"]] == mine["n"].tolist() == [10, 10]
+
+
+def test_a_journal_of_before_speakers_were_counted_is_read(frame, tmp_path):
+    writer = Writer(tmp_path, frame, every=1e9)
+    train(writer, ARMS[0])
+    writer.flush(force=True)
+    train(writer, ARMS[1])
+    writer.close()
+    (tmp_path / "speakers.parquet").unlink()
+    events = [json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines()]
+    told = [{name: each for name, each in event.items() if name != "speakers"} for event in events]
+    assert told != events
+    (tmp_path / JOURNAL).write_text("".join(json.dumps(event) + "\n" for event in told))
+    again = Writer(tmp_path, frame)
+    train(again, ARMS[5])
+    again.complete()
+    assert set(pd.read_parquet(tmp_path / "folds.parquet")["arm"]) == {each.id for each in (*ARMS[:2], ARMS[5])}
+    assert set(pd.read_parquet(tmp_path / "speakers.parquet")["arm"]) == {ARMS[5].id}
 
 
 def test_a_stopped_arm_has_its_folds_so_far(frame, tmp_path):
@@ -356,7 +389,7 @@ def test_tables_are_not_rewritten_at_every_turn(frame, tmp_path, monkeypatch):
         writer.flush()
     assert written == []
     writer.flush(force=True)
-    assert written == ["folds", "curves", "diagnostics", "embeddings", "trials"]
+    assert written == ["folds", "speakers", "curves", "diagnostics", "embeddings", "trials"]
 
 
 def test_curve_points_are_the_classifying_epochs(frame, tmp_path):

@@ -26,6 +26,7 @@ from trainables.errors import InputError
 
 FRAME = Frame(
     rows=(("s0", 0),),
+    tested=((0, "s0F"), (0, "s0M")),
     classes=("angry", "sad"),
     defaults={"tiny": paths(Config()), "linear": paths(methods.config_of("linear")())},
 )

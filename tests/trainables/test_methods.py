@@ -129,9 +129,11 @@ def base(task):
 
 
 def numbers(epoch, row=None):
-    """Loss terms and confusion counts of an epoch, of all rows or of one."""
+    """Loss terms and confusion counts of an epoch, of all rows (and then by speaker too) or of one."""
     each = slice(None) if row is None else slice(row, row + 1)
     counts = {key: values[each].tolist() for key, values in epoch.confusions.items()}
+    if row is None:
+        counts |= {("test", "by speaker", name): values.tolist() for name, values in epoch.speakers.items()}
     return {name: values[each].tolist() for name, values in epoch.terms.items()} | counts
 
 
@@ -268,6 +270,26 @@ def test_terms_are_finite_and_every_held_out_utterance_counted_once(method, base
                 assert set(condition.split("+")) <= set(task.corpus.features)
                 expected = [len(getattr(fold, split)) for fold, _ in task.rows]
                 assert counts.sum((1, 2)).tolist() == expected, (split, condition)
+
+
+@EVERY
+def test_test_speakers_are_counted_one_by_one(method, base, task):
+    """Together they are the counts of the row, at its chosen epoch; each has as many as he or she says."""
+    rows = np.array([row for row, _ in task.tested])
+    said = [
+        np.bincount(own, minlength=len(task.corpus.classes)).tolist()
+        for row, name in task.tested
+        for test in [task.rows[row][0].test]
+        for own in [task.corpus.labels[test[task.corpus.speakers[test] == name]]]
+    ]
+    for epochs in base(method).epochs.values():
+        for epoch in epochs:
+            by_row = {name: counts for (split, name), counts in epoch.confusions.items() if split == "test"}
+            assert epoch.speakers.keys() == by_row.keys()
+            for condition, counts in epoch.speakers.items():
+                assert counts.sum(2).tolist() == said
+                for row, total in enumerate(by_row[condition]):
+                    assert counts[rows == row].sum(0).tolist() == total.tolist()
 
 
 @EVERY

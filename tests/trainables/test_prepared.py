@@ -147,6 +147,23 @@ def test_parts_hold_every_utterance_once_and_padding_does_not_count(data, small_
         assert part.confusion(logits).sum((1, 2)).tolist() == expected
 
 
+def test_counts_by_speaker_are_those_of_the_speakers_named(data, small_task):
+    part, speakers = data.part("test"), small_task.corpus.speakers
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(size=(*part.index.shape, 3)))
+    rows = np.array([True, False, True, True, False, True])
+    counts = part.by_speaker(logits[torch.from_numpy(rows)], rows)
+    assert counts.shape == (len(small_task.tested), 3, 3)
+    for (row, name), mine in zip(small_task.tested, counts, strict=True):
+        own = part.valid[row].numpy() & (speakers[part.index[row]] == name)
+        expected = np.zeros((3, 3), dtype=int)
+        for place in np.flatnonzero(own) if rows[row] else []:
+            expected[part.labels[row, place], logits[row, place].argmax()] += 1
+        assert mine.tolist() == expected.tolist()
+    assert part.by_row(counts).tolist() == part.confusion(logits[torch.from_numpy(rows)], rows).tolist()
+    assert not part.by_row(counts)[~rows].any()
+
+
 def test_state_gives_any_corpus_the_same_features(data, small_task):
     again = normalised(data.state(), small_task.corpus, ("text", "audio"), 6)
     assert list(again) == ["text", "audio"]
@@ -167,4 +184,5 @@ def test_a_fold_that_holds_nothing_out(small_task):
     dev = data.part("dev")
     assert not dev.valid.any()
     assert not dev.confusion(torch.zeros(*dev.index.shape, 3)).any()
+    assert dev.by_speaker(torch.zeros(*dev.index.shape, 3)).shape == (0, 3, 3)
     assert len(data.train[0]) == (corpus.labels >= 0).sum()

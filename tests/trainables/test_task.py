@@ -11,6 +11,13 @@ def test_rows_are_fold_major(small_task):
     ]
 
 
+def test_test_speakers_are_named_row_by_row(small_task):
+    names = small_task.corpus.speakers
+    expected = [(row, name) for row, (fold, _) in enumerate(small_task.rows) for name in sorted({*names[fold.test]})]
+    assert list(small_task.tested) == expected
+    assert small_task.labeled().tested == small_task.tested
+
+
 def test_labeled_keeps_every_part_utterance_by_utterance(small_task):
     made, corpus = small_task.labeled(), small_task.corpus
     assert (made.corpus.labels >= 0).all()

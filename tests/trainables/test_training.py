@@ -13,6 +13,8 @@ from trainables.training import Classifier, Finished
 
 #: Recall on dev of row 0 and row 1 after each epoch, in tenths.
 DEV = [(3, 8), (7, 5), (7, 9), (6, 9)]
+#: Of the test part, B says six utterances, C four and A the rest.
+SPEAKERS = np.array(["D"] * 20 + ["B"] * 6 + ["C"] * 4 + ["A"] * 10, dtype=object)
 
 
 class Script:
@@ -31,7 +33,7 @@ class Script:
         labels = torch.arange(40) % 2
         index = {"dev": np.arange(utterances), "test": np.arange(20, 20 + utterances)}
         self.parts = {
-            name: Part.make([index[name] if name in parts else index[name][:0]] * 2, labels, 2)
+            name: Part.make([index[name] if name in parts else index[name][:0]] * 2, labels, 2, SPEAKERS)
             for name in ("dev", "test")
         }
         self.epoch = 0
@@ -79,7 +81,8 @@ def inputs(epoch):
 
 
 def numbers(epoch):
-    return {k: v.tolist() for k, v in epoch.terms.items()} | {k: v.tolist() for k, v in epoch.confusions.items()}
+    parts = (epoch.terms, epoch.confusions, epoch.speakers)
+    return {k: v.tolist() for part in parts for k, v in part.items()}
 
 
 def hits(epoch, condition="audio"):
@@ -101,6 +104,14 @@ def test_test_is_computed_for_rows_at_their_best_on_dev_only():
         (3, "test", [False, True]),
     ]
     assert [each for each in script.asked if each[1] == "dev"] == [(n, "dev", [True, True]) for n in (1, 2, 3, 4)]
+
+
+def test_speakers_are_counted_at_their_rows_best_epoch():
+    """In the order of names, row by row; the first utterances of a class are right."""
+    epochs = list(Script(DEV).run())
+    hits = [[int(counts.trace()) for counts in epoch.speakers["audio"]] for epoch in epochs]
+    assert hits == [[0, 6, 0, 6, 6, 4], [4, 6, 4, 6, 6, 4], [4, 6, 4, 8, 6, 4], [4, 6, 4, 8, 6, 4]]
+    assert epochs[-1].speakers["audio"].sum((1, 2)).tolist() == [10, 6, 4, 10, 6, 4]
 
 
 def test_what_is_handed_on_is_each_rows_best_epoch():

@@ -36,12 +36,13 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
         x = data.held_out(part.index[rows], rows)["x"]
         return {conditions.name(data.modalities): linear(_of(params, rows), concatenated(x))}
 
-    confusions, _ = score(Best(data.rows), data.part("dev"), data.part("test"), logits, {})
+    scores = score(Best(data.rows), data.part("dev"), data.part("test"), logits, {})
     yield Epoch(
         stage=NAME,
         index=1,
         total=1,
-        confusions=confusions,
+        confusions=scores.confusions,
+        speakers=scores.speakers,
         terms=_terms(config.fit, data, params),
         artifact={name: tensor.cpu() for name, tensor in params.items()} | data.state(),
         diagnostics=tuple(Diagnostic(row=row, measure="steps", value=float(n)) for row, n in enumerate(steps)),

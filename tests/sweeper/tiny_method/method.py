@@ -38,8 +38,25 @@ def counts(task, state: np.ndarray, quality: float, split: str) -> np.ndarray:
     return np.stack(stacked)
 
 
-def confusions(task, state, quality):
-    return {(split, "audio"): counts(task, state, quality, split) for split in ("dev", "test")}
+def by_speaker(task, test: np.ndarray) -> np.ndarray:
+    """Counts of the test part dealt to its speakers, truth by truth: the first ones get the hits."""
+    stacked, left = [], test.copy()
+    for row, speaker in task.tested:
+        part = task.rows[row][0].test
+        own = task.corpus.labels[part[task.corpus.speakers[part] == speaker]]
+        mine = np.zeros_like(test[row])
+        for truth, n in enumerate(np.bincount(own, minlength=len(mine))):
+            order = [truth, *(each for each in range(len(mine)) if each != truth)]
+            for guess in order:
+                mine[truth, guess] = min(n - mine[truth].sum(), left[row, truth, guess])
+        left[row] -= mine
+        stacked.append(mine)
+    return np.stack(stacked)
+
+
+def scored(task, state, quality):
+    made = {(split, "audio"): counts(task, state, quality, split) for split in ("dev", "test")}
+    return {"confusions": made, "speakers": {"audio": by_speaker(task, made["test", "audio"])}}
 
 
 def learn(config, task, artifacts, state):
@@ -55,7 +72,7 @@ def learn(config, task, artifacts, state):
             stage="learn",
             index=index,
             total=settings.epochs,
-            confusions=confusions(task, stream, quality),
+            **scored(task, stream, quality),
             terms={"loss": np.full_like(loss, np.nan) if index == settings.nan_at else loss},
             snapshot=lambda index=index, stream=stream: {
                 "stream": torch.from_numpy(stream.copy()),
@@ -119,7 +136,7 @@ def tune(config, task, artifacts, state):
             stage="tune",
             index=index,
             total=settings.epochs,
-            confusions=confusions(task, stream, base + settings.gain),
+            **scored(task, stream, base + settings.gain),
             terms={"loss": stream / MODULUS},
             snapshot=lambda index=index, stream=stream: {
                 "stream": torch.from_numpy(stream.copy()),
