@@ -22,6 +22,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from analysis.figures.fonts import families
+from analysis.figures.tips import titled
+
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, "#a08c00", "#7f7f80")
 #: The same for points that are drawn as pixels, which follow no theme: to be read on light and on dark.
@@ -39,9 +42,10 @@ _THEMED = {
 #: Widths in inches: both columns of a two-column paper, and one.
 WIDE, NARROW = 7.16, 3.5
 DPI = 200
+#: Files of every figure, by their ending.
+FORMATS = ("png", "svg", "pdf")
 
 _RC: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.titleweight": "bold",
@@ -75,7 +79,6 @@ _RC: dict[str, Any] = {
     # Names come from outside: a dollar sign in one is a dollar sign.
     "text.parse_math": False,
     "axes.formatter.use_mathtext": False,
-    "svg.fonttype": "path",
 }
 
 
@@ -98,7 +101,7 @@ class Drawn(NamedTuple):
 @contextmanager
 def look() -> Iterator[None]:
     """Everything drawn inside looks alike; nothing outside is touched."""
-    with mpl.rc_context({**sns.axes_style("ticks"), **_RC}):
+    with mpl.rc_context({**sns.axes_style("ticks"), **_RC, "font.family": families()}):
         yield
 
 
@@ -148,30 +151,39 @@ def wrap(text: str, width: int = 30, lines: int = 3) -> str:
 
 def svg(drawn: Drawn) -> str:
     """The figure as SVG text without comments, the same bytes for the same figure."""
-    settle(drawn.figure)
-    with _quietly(), mpl.rc_context({"svg.hashsalt": drawn.key, "svg.fonttype": "path"}):
-        buffer = io.StringIO()
-        drawn.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return re.sub(r"<!--.*?-->\s*", "", buffer.getvalue(), flags=re.DOTALL)
+    buffer = io.StringIO()
+    _write(drawn, buffer, "svg", {"Date": None, "Creator": None})
+    return titled(re.sub(r"<!--.*?-->\s*", "", buffer.getvalue(), flags=re.DOTALL))
 
 
 def save(drawn: Drawn, folder: Path) -> str:
-    """Write ``KEY.png`` and ``KEY.svg`` into a folder; returns the SVG text."""
+    """Write ``KEY.png``, ``KEY.svg`` and ``KEY.pdf`` into a folder; returns the SVG text."""
     folder.mkdir(parents=True, exist_ok=True)
-    settle(drawn.figure)
-    with _quietly():
-        drawn.figure.savefig(folder / f"{drawn.key}.png", dpi=DPI, format="png")
     text = svg(drawn)
-    (folder / f"{drawn.key}.svg").write_text(text, encoding="utf-8")
+    if "svg" in FORMATS:
+        (folder / f"{drawn.key}.svg").write_text(text, encoding="utf-8")
+    if "png" in FORMATS:
+        _write(drawn, folder / f"{drawn.key}.png", "png", {"Software": None})
+    if "pdf" in FORMATS:
+        _write(drawn, folder / f"{drawn.key}.pdf", "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
     return text
+
+
+def _write(drawn: Drawn, place: Path | io.StringIO, kind: str, metadata: dict[str, None]) -> None:
+    settle(drawn.figure)
+    # Letters are outlines in SVG and embedded TrueType in PDF, as journals ask for: no reader lacks the font.
+    with _quietly(), mpl.rc_context({"svg.hashsalt": drawn.key, "svg.fonttype": "path", "pdf.fonttype": 42}):
+        drawn.figure.savefig(place, format=kind, dpi=DPI, metadata=metadata)
 
 
 def settle(figure: Figure) -> None:
     """Lay a figure out once and for all: every file of it looks the same, and none pays for it again."""
-    if figure.get_layout_engine() is not None:
+    layout = figure.get_layout_engine()
+    if layout is not None:
         with _quietly():
-            figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+            layout.execute(figure)
+        # Not "none", whose stand-in has each file drawn twice.
+        figure.set_layout_engine(None)
 
 
 @contextmanager

@@ -18,9 +18,10 @@ settings.load_profile("analysis")
 
 @pytest.fixture(scope="session", autouse=True)
 def _coarse_pictures() -> Iterator[None]:
-    """Pictures of a few dots an inch: what they show is tested on the numbers and the SVG."""
+    """No pictures but the SVG, which the page needs: what they show is tested on the numbers and on it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "DPI", 40)
+        patch.setattr(style, "FORMATS", ("svg",))
         yield
 
 

@@ -18,12 +18,14 @@ ALL = {
 }
 
 
-def test_every_figure_of_a_full_run_is_drawn_and_saved(found, tmp_path):
+def test_every_figure_of_a_full_run_is_drawn_and_saved(found, tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "FORMATS", ("png", "svg", "pdf"))
     drawn = {one.key: one for one in figures(found)}
     assert set(drawn) == ALL
     for one in drawn.values():
         text = style.save(one, tmp_path)
         assert (tmp_path / f"{one.key}.png").read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / f"{one.key}.pdf").read_bytes().startswith(b"%PDF")
         assert (tmp_path / f"{one.key}.svg").read_text() == text
         assert "<!--" not in text
         assert one.caption.endswith(".")
