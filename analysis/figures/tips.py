@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 #: Points of one artist that get a text each; with more, nobody could point at one.
 MOST = 400
 _MARK, _BETWEEN = "tip:", "\n"
-_GROUP = re.compile(rf'<g id="{_MARK}([^"]*)">')
+_GROUP = re.compile(rf"""<g id=(["']){_MARK}(.*?)\1>""", re.DOTALL)
 _POINT = re.compile(r"<use ([^>]*)/>")
 
 
@@ -29,7 +29,7 @@ def titled(svg: str) -> str:
     """An SVG in which the texts given by `tip` are titles of what they belong to."""
     parts, rest = [], svg
     while found := _GROUP.search(rest):
-        texts = html.unescape(found[1]).split(_BETWEEN)
+        texts = html.unescape(found[2]).split(_BETWEEN)
         end = _end(rest, found.end())
         parts += [rest[: found.start()], "<g>", _filled(rest[found.end() : end], texts)]
         rest = rest[end:]
