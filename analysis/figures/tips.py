@@ -38,7 +38,7 @@ def titled(svg: str) -> str:
 
 def _filled(group: str, texts: list[str]) -> str:
     """The inside of a group with one title, or one at each of its points."""
-    titles = [f"<title>{html.escape(text, quote=False)}</title>" for text in texts]
+    titles = [f"<title>{html.escape(text)}</title>" for text in texts]
     if len(titles) == 1:
         return titles[0] + group
     if len(_POINT.findall(group)) != len(titles):  # points outside the axes are not drawn
