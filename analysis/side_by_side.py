@@ -25,9 +25,14 @@ _PAIRED = (
 
 
 def side_by_side(found: Sequence[Findings]) -> tuple[list[Table], list[Drawn]]:
-    """Tables and figures of several runs; those by condition where there are several."""
+    """Tables and figures of several runs."""
+    return comparisons(found), _figures(found)
+
+
+def comparisons(found: Sequence[Findings]) -> list[Table]:
+    """Tables of several runs; one by condition where there are several conditions."""
     by_condition = _by_condition(found)
-    return [comparison(found), *([by_condition] if by_condition else [])], _figures(found)
+    return [comparison(found), *([by_condition] if by_condition else [])]
 
 
 def comparison(found: Sequence[Findings]) -> Table:

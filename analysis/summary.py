@@ -29,7 +29,11 @@ def summary(run: Run | str | Path) -> dict[str, Any]:
     Raises:
         ReportError: If the folder cannot be read.
     """
-    found = Findings(run if isinstance(run, Run) else load(run))
+    return summary_of(Findings(run if isinstance(run, Run) else load(run)))
+
+
+def summary_of(found: Findings) -> dict[str, Any]:
+    """`summary` of a run whose findings are there already."""
     trials = found.run.trials
     return {
         "run": found.run.name,

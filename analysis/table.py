@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -11,11 +13,27 @@ from analysis.words import with_spread
 
 
 class Column(NamedTuple):
-    """A printed column: heading, the text of a row, and whether it holds numbers."""
+    """A printed column.
+
+    Attributes:
+        heading: Its heading.
+        text: The text of a row. What a numeric column is sorted by is the first number that its text reads off the
+            row, so the number that matters comes first in the text.
+        numeric: Whether it holds numbers.
+        help: What its heading means; where empty, the words of the heading are looked up in `glossary`.
+    """
 
     heading: str
     text: Callable[[Any], str]
     numeric: bool = True
+    help: str = ""
+
+
+class Cell(NamedTuple):
+    """What is printed, and the number behind it as it is; None for text and for what is missing."""
+
+    text: str
+    number: float | None = None
 
 
 def spread_column(
@@ -35,6 +53,7 @@ class Table(NamedTuple):
         note: How its numbers were taken.
         frame: The numbers, one row a line; what the CSV holds.
         columns: What is printed of it.
+        printed: Positions of the lines that are printed; None is all. The CSV has them all.
     """
 
     key: str
@@ -42,7 +61,43 @@ class Table(NamedTuple):
     note: str
     frame: pd.DataFrame
     columns: tuple[Column, ...]
+    printed: tuple[int, ...] | None = None
 
     def cells(self) -> list[list[str]]:
         """The printed text, row by row."""
-        return [[c.text(row) for c in self.columns] for row in self.frame.itertuples(index=False)]
+        return [[column.text(row) for column in self.columns] for row in self._printed()]
+
+    def lines(self) -> list[list[Cell]]:
+        """The printed text and the number behind it, row by row."""
+        return [[_cell(column, row) for column in self.columns] for row in self._printed()]
+
+    def _printed(self) -> Iterator[Any]:
+        lines = self.frame if self.printed is None else self.frame.iloc[list(self.printed)]
+        return iter(lines.itertuples(index=False))
+
+
+class _Reader:
+    """A row that remembers the first number read off it."""
+
+    def __init__(self, row: Any) -> None:
+        self._row = row
+        self.first: float | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return self._read(getattr(self._row, name))
+
+    def __getitem__(self, place: int) -> Any:
+        return self._read(self._row[place])
+
+    def _read(self, value: Any) -> Any:
+        if self.first is None and isinstance(value, Real) and not isinstance(value, bool):
+            self.first = float(value)
+        return value
+
+
+def _cell(column: Column, row: Any) -> Cell:
+    if not column.numeric:
+        return Cell(column.text(row))
+    reader = _Reader(row)
+    text = column.text(reader)
+    return Cell(text, reader.first if reader.first is not None and math.isfinite(reader.first) else None)
