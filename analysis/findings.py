@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis import (
     aggregate,
+    by_speaker,
     compare,
     conditions,
     diagnostics,
@@ -173,6 +174,16 @@ class Findings:
         """Test confusion counts of the best arm by condition, in their order, shape (C, C) each."""
         counts = aggregate.confusion(self.run, self.best) if self.best else {}
         return {name: counts[name] for name in conditions.ordered(counts) if counts[name].sum()}
+
+    @cached_property
+    def speakers(self) -> pd.DataFrame:
+        """`by_speaker.summary` of the best arm; empty where test speakers were not counted one by one."""
+        return by_speaker.summary(self.run, self.best) if self.best else pd.DataFrame()
+
+    @cached_property
+    def speaker_spread(self) -> by_speaker.Spread | None:
+        """`by_speaker.spread` of the best arm; None where there are not two test speakers to be compared."""
+        return by_speaker.spread(self.run, self.best) if self.best else None
 
     @cached_property
     def by_condition(self) -> pd.DataFrame:

@@ -36,6 +36,7 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("stages", "What the last stage adds", (), ("stage_gains",)),
     ("sensitivity", "Sensitivity", ("sensitivity",), ("sensitivity",)),
     ("errors", "What the best arm confuses", ("confusion",), ("recalls", "recalls_by_arm", "folds")),
+    ("speakers", "By test speaker", ("speakers",), ("speakers",)),
     ("measured", "What the stages made", ("generation", "tsne*"), ("diagnostics", "diagnostics_by_arm")),
     ("search", "The search", ("best_so_far", "search"), ("failed", "flagged")),
     ("training", "Training", ("learning", "losses", "saved"), ()),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import aggregate, by_arm, by_condition, conditions, published
+from analysis import aggregate, by_arm, by_condition, conditions, published, speaker_table
 from analysis.compare import NOT_COMPARABLE, Comparison, rather
 from analysis.findings import Findings
 from analysis.table import Column, Table, spread_column
@@ -28,7 +28,7 @@ def tables(found: Findings) -> list[Table]:
             by_condition.published_beside,
             stage_gains,
         ),
-        *(sensitivity, folds, recalls, by_arm.recalls, diagnostics, by_arm.diagnostics),
+        *(sensitivity, folds, recalls, by_arm.recalls, speaker_table.speakers, diagnostics, by_arm.diagnostics),
     )
     return [table for make in makers if (table := make(found)) is not None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.figures import arms, conditions, curves, features, losses, projection, search, sensitivity
+from analysis.figures import arms, conditions, curves, features, losses, projection, search, sensitivity, speakers
 from analysis.figures.style import Drawn
 from analysis.findings import Findings
 
@@ -16,7 +16,7 @@ _FIGURES = (
         search.best_so_far,
         search.scatter,
     ),
-    *(curves.learning, losses.losses, curves.saved, features.confusion, features.generation),
+    *(curves.learning, losses.losses, curves.saved, features.confusion, speakers.speakers, features.generation),
 )
 
 

@@ -81,6 +81,8 @@ class Plan:
     #: Published numbers of the full model: (condition, metric, mean, source).
     published: tuple[tuple[str, str, float, str], ...] = ()
     study: dict[str, object] = field(default_factory=dict)
+    #: Speakers of a session; with 0, a run of before test speakers were counted.
+    speakers: int = 2
 
 
 SOURCE = "Sun et al. 2024, table 2"
@@ -114,6 +116,7 @@ class _Tables:
     trials: list[dict] = field(default_factory=list)
     folds: list[dict] = field(default_factory=list)
     curves: list[dict] = field(default_factory=list)
+    speakers: list[dict] = field(default_factory=list)
 
 
 def write(path: Path, plan: Plan | None = None) -> Path:
@@ -338,7 +341,35 @@ def _fold_rows(plan: Plan, rng: np.random.Generator, tables: _Tables, common: di
                             "epoch": 1 + row % 3,
                         }
                     )
+                    if plan.speakers and split == "test" and stage == "augment":
+                        _speaker_rows(plan, tables, tables.folds[-1], counts)
     return float(np.mean(score))
+
+
+def _speaker_rows(plan: Plan, tables: _Tables, row: dict, counts: np.ndarray) -> None:
+    names = speaker_names(plan, row["fold"])
+    rng = np.random.default_rng((plan.seed, len(tables.speakers)))  # of its own: nothing else that is planted moves
+    common = {name: row[name] for name in ("arm", "fold", "seed", "condition")}
+    tables.speakers += [
+        {**common, "speaker": name, "n": int(mine.sum()), "confusion": mine.ravel().tolist()}
+        for name, mine in zip(names, dealt(rng, counts, len(names)), strict=True)
+    ]
+
+
+def speaker_names(plan: Plan, fold: str) -> list[str]:
+    """The speakers of a session."""
+    many = plan.speakers or 2
+    return [f"{fold}-{'FM'[i] if many == 2 else i + 1}" for i in range(many)]
+
+
+def dealt(rng: np.random.Generator, counts: np.ndarray, speakers: int) -> np.ndarray:
+    """Counts dealt to speakers by chance, about as many of each class to each; shape (speakers, C, C)."""
+    made = np.zeros((speakers, *counts.shape), dtype=np.int64)
+    for truth, left in enumerate(counts.copy()):
+        for speaker in range(speakers):
+            made[speaker, truth] = rng.multivariate_hypergeometric(left, left.sum() // (speakers - speaker))
+            left -= made[speaker, truth]
+    return made
 
 
 def fold_name(index: int) -> str:
@@ -378,7 +409,7 @@ def metrics_of(counts: np.ndarray) -> dict[str, float]:
 def _provenance(plan: Plan, reference: str) -> dict:
     names = [fold_name(i) for i in range(plan.folds)]
     n = plan.per_class * len(plan.classes)
-    speakers = {name: [f"{name}-F", f"{name}-M"] for name in names}
+    speakers = {name: speaker_names(plan, name) for name in names}
     published = [
         {"corpus": "iemocap", "metric": "uar", "mean": 0.6231, "std": 0.0365, "source": "Ahn et al. 2025, table 3"}
     ]
@@ -449,6 +480,8 @@ def _write_tables(path: Path, plan: Plan, rng: np.random.Generator, tables: _Tab
     trials = pd.DataFrame(tables.trials).drop(columns="effect")
     pq.write_table(pa.Table.from_pandas(trials, preserve_index=False), path / "trials.parquet")
     pq.write_table(pa.Table.from_pylist(tables.folds), path / "folds.parquet")
+    if plan.speakers:
+        pq.write_table(pa.Table.from_pylist(tables.speakers), path / "speakers.parquet")
     pq.write_table(pa.Table.from_pylist(tables.curves, schema=_CURVES), path / "curves.parquet")
     if plan.diagnostics:
         pq.write_table(pa.Table.from_pylist(_diagnostics(plan, rng, reference, tables)), path / "diagnostics.parquet")
