@@ -45,6 +45,7 @@ class Estimate(NamedTuple):
         fold_differences: The mean over seeds, fold by fold.
         fold_std: Spread of these (ddof 1); NaN with one fold.
         seed_std: Spread of the difference between seeds within a fold, root mean square over folds.
+        rows: The differences themselves, fold by fold and seed by seed; NaN where one is missing.
     """
 
     difference: float
@@ -57,6 +58,7 @@ class Estimate(NamedTuple):
     fold_differences: tuple[float, ...]
     fold_std: float
     seed_std: float
+    rows: tuple[tuple[float, ...], ...] = ()
 
 
 class Comparison(NamedTuple):
@@ -116,6 +118,7 @@ def estimate(differences: np.ndarray, ratio: float) -> Estimate:
         fold_differences=tuple(per_fold.tolist()),
         fold_std=float(per_fold.std(ddof=1)) if folds > 1 else float("nan"),
         seed_std=float(np.sqrt(pd.DataFrame(differences).var(axis=1, ddof=1).mean())),
+        rows=tuple(map(tuple, differences.tolist())),
     )
 
 

@@ -14,14 +14,20 @@ from analysis import (
     compare,
     conditions,
     diagnostics,
+    evidence,
+    factorial,
     generation,
     losses,
+    optimism,
     projection,
     search,
     sensitivity,
     stages,
 )
 from analysis.conditions import Worth
+from analysis.evidence import Evidence
+from analysis.factorial import Design, Effect
+from analysis.optimism import Optimism
 from analysis.run import Run
 
 
@@ -138,6 +144,31 @@ class Findings:
     def baselines(self) -> list[compare.Comparison]:
         """The arm that baselines are measured from, minus each of them: what the method is worth."""
         return compare.against_parent(self.run, self.run.trials[self.run.trials["kind"] == "baseline"], sign=-1)
+
+    @cached_property
+    def evidence(self) -> list[Evidence]:
+        """How sure each ablation row's difference is."""
+        return evidence.of(self.run, self.ablation, self.ablation_parent)
+
+    @cached_property
+    def baseline_evidence(self) -> list[Evidence]:
+        """How sure the difference to each baseline is."""
+        return evidence.of(self.run, self.baselines, self.baseline_parent)
+
+    @cached_property
+    def design(self) -> Design | None:
+        """The factorial design among the ablation rows, if they make one up."""
+        return factorial.design(self.run, self.ablation_parent)
+
+    @cached_property
+    def effects(self) -> list[Effect]:
+        """Main effects and interactions of `design`."""
+        return factorial.effects(self.run, self.design) if self.design else []
+
+    @cached_property
+    def optimism(self) -> Optimism | None:
+        """What choosing the best arm flatters its dev score by."""
+        return optimism.optimism(self.run)
 
     def is_control(self, name: str) -> bool:
         """Whether an ablation row is a control of ours rather than a row of the paper."""

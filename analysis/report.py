@@ -1,37 +1,35 @@
-"""The report: one self-contained page, tables as CSV and LaTeX, figures as PNG and SVG."""
+"""The report: one self-contained page, its numbers as JSON, tables as CSV and LaTeX, figures as PNG, SVG and PDF."""
 
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from analysis import files, search
+from analysis import files, glossary, numbers, page
 from analysis.cautions import cautions
 from analysis.errors import ReportError
 from analysis.figures import figures
-from analysis.figures.style import WIDE, Drawn, save, themed
+from analysis.figures.style import Drawn, save
 from analysis.findings import Findings
+from analysis.page import Figure, Piece, Section
 from analysis.protocol import protocol_lines, provenance_lines, selection_lines
-from analysis.run import load
-from analysis.side_by_side import comparison, side_by_side
+from analysis.side_by_side import comparison, drawings
 from analysis.summary import summary
-from analysis.table import Column, Table
-from analysis.tables import tables
-from analysis.words import headline, share, with_spread
+from analysis.table import Table
+from analysis.words import headline, with_spread
 
 #: Order of the page: figure keys (a star stands for any ending) and table keys under their heading; a section without
 #: any of its parts is left out.
 SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("best", "Best arms", ("best_arms",), ("best_arms",)),
+    ("best", "Best arms", ("best_arms",), ("best_arms", "optimism")),
     ("conditions", "By condition", ("by_condition",), ("by_condition", "worth_by_condition")),
-    ("ablation", "Ablation", ("ablation",), ("ablation",)),
-    ("baselines", "Against baselines", ("baselines",), ("baselines",)),
+    ("ablation", "Ablation", ("ablation", "factorial"), ("ablation", "evidence", "factorial")),
+    ("baselines", "Against baselines", ("baselines",), ("baselines", "evidence_baselines")),
+    ("spread", "Where spread comes from", (), ("spread",)),
     ("published", "Beside the paper", (), ("published",)),
     ("stages", "What the last stage adds", (), ("stage_gains",)),
     ("sensitivity", "Sensitivity", ("sensitivity",), ("sensitivity",)),
@@ -43,25 +41,6 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
 )
 
 
-class _Figure(NamedTuple):
-    """A figure on the page; its width is a share of the widest."""
-
-    key: str
-    title: str
-    caption: str
-    svg: Markup
-    width: float
-
-
-class _Section(NamedTuple):
-    """A heading, its figures and its tables."""
-
-    key: str
-    title: str
-    figures: list[_Figure]
-    tables: list[Table]
-
-
 def write(runs: Sequence[str | Path], out: str | Path | None = None) -> Path:
     """Write the report of one run, or of several side by side.
 
@@ -70,33 +49,30 @@ def write(runs: Sequence[str | Path], out: str | Path | None = None) -> Path:
         out: Folder to write to; by default ``<run>/report``, for several ``report`` beside the first run.
 
     Returns:
-        Path of ``index.html``; ``tables/`` and ``figures/`` stand beside it (by run, for several).
+        Path of ``index.html``; ``report.json`` (see `analysis.numbers`), ``tables/`` and ``figures/`` stand beside it
+        (the last two by run, for several).
 
     Raises:
         ReportError: If there is no run, or one cannot be read.
     """
-    if not runs:
-        raise ReportError("report: no run was given; give the folder of a run, such as runs/NAME")
-    found = [Findings(load(path)) for path in runs]
+    found = numbers.findings(runs)
     folder = _folder([Path(path) for path in runs], out)
-    slugs = _slugs(found)
-    pages = [_page(one, slug, folder, alone=len(found) == 1) for one, slug in zip(found, slugs, strict=True)]
-    compared = _compared(found, folder) if len(found) > 1 else None
-    html = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(title=" · ".join(one.run.name for one in found), pages=pages, comparison=compared)
-    )
-    return _replace(folder / "index.html", html)
+    counted = numbers.Counted.of(found)
+    places = [PurePosixPath()] if len(found) == 1 else [PurePosixPath(slug) for slug in _slugs(found)]
+    pages = [
+        _page(one, made, slug, place, folder)
+        for one, made, slug, place in zip(found, counted.tables, _slugs(found), places, strict=True)
+    ]
+    compared = _compared(found, counted.comparison, folder) if len(found) > 1 else None
+    _replace(folder / "report.json", json.dumps(counted.plain(), indent=1, allow_nan=False))
+    return _replace(folder / "index.html", page.render(" · ".join(one.run.name for one in found), pages, compared))
 
 
-def _compared(found: list[Findings], folder: Path) -> _Section:
+def _compared(found: Sequence[Findings], made: Sequence[Table], folder: Path) -> Section:
     """Write what stands above several runs' own pages, and gather it."""
-    tables, drawn = side_by_side(found)
-    for table in tables:
-        files.write(table, folder / "tables")
-    shown = [_figure(one, "comparison", folder / "figures") for one in drawn]
-    return _Section("comparison", "Runs side by side", shown, tables)
+    drawn = _figures(drawings(found), "comparison", PurePosixPath(), folder)
+    pieces = _pieces(made, PurePosixPath(), folder)
+    return Section("comparison", "Runs side by side", list(drawn.values()), list(pieces.values()))
 
 
 def _folder(runs: list[Path], out: str | Path | None) -> Path:
@@ -107,7 +83,7 @@ def _folder(runs: list[Path], out: str | Path | None) -> Path:
     return folder
 
 
-def _slugs(found: list[Findings]) -> list[str]:
+def _slugs(found: Sequence[Findings]) -> list[str]:
     """A name for each run that is safe as a folder and as an id, and the run's own."""
     plain = [re.sub(r"[^A-Za-z0-9]+", "-", one.run.name).strip("-").lower() or "run" for one in found]
     return [slug if plain.count(slug) == 1 else f"{slug}-{index + 1}" for index, slug in enumerate(plain)]
@@ -120,74 +96,48 @@ def _replace(path: Path, text: str) -> Path:
     return part.replace(path)
 
 
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("analysis"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _page(found: Findings, slug: str, folder: Path, *, alone: bool) -> dict[str, Any]:
+def _page(found: Findings, made: Sequence[Table], slug: str, place: PurePosixPath, folder: Path) -> dict[str, Any]:
     """Write a run's figures and tables, and gather what the page says of it."""
-    place = Path() if alone else Path(slug)
-    drawn = {one.key: _figure(one, slug, folder / "figures" / place) for one in figures(found)}
-    made = {table.key: table for table in [*tables(found), *_search_tables(found)]}
-    for table in made.values():
-        files.write(table, folder / "tables" / place)
+    drawn = _figures(figures(found), slug, place, folder)
+    pieces = _pieces(made, place, folder)
     return {
         "slug": slug,
         "name": found.run.name,
-        "finished": found.run.finished,
         "headline": headline(found),
         "tiles": tiles(found),
         "cautions": cautions(found),
-        "sections": list(_sections(drawn, made)),
+        "sections": list(_sections(drawn, pieces)),
         "not_run": found.ablation_not_run,
-        "protocol": protocol_lines(found),
-        "selection": selection_lines(found),
-        "provenance": provenance_lines(found),
-        "tables_at": str(Path("tables") / place),
+        "small_print": [
+            ("protocol", "Protocol", protocol_lines(found)),
+            ("selection", "How it was chosen", selection_lines(found)),
+            ("words", "Words in the tables", glossary.words(made)),
+            ("provenance", "Provenance", provenance_lines(found)),
+        ],
     }
 
 
-def _figure(one: Drawn, slug: str, folder: Path) -> _Figure:
-    text = themed(save(one, folder), f"{slug}-{one.key}")
-    # Drawn by us from paths and numbers alone, comments removed: the one markup that is not escaped.
-    return _Figure(one.key, one.title, one.caption, Markup(text), one.figure.get_figwidth() / WIDE)
+def _figures(drawn: Iterable[Drawn], slug: str, place: PurePosixPath, folder: Path) -> dict[str, Figure]:
+    """Write figures, and make them ready for the page, by key."""
+    at = "figures" / place
+    return {one.key: page.figure(one, save(one, folder / at), slug, at) for one in drawn}
 
 
-def _sections(drawn: dict[str, _Figure], made: dict[str, Table]) -> Any:
+def _pieces(made: Iterable[Table], place: PurePosixPath, folder: Path) -> dict[str, Piece]:
+    """Write tables, and make them ready for the page, by key."""
+    at = "tables" / place
+    pieces = {table.key: page.piece(table, at) for table in made}
+    for piece in pieces.values():
+        files.write(piece.latex, piece.csv, folder / piece.at)
+    return pieces
+
+
+def _sections(drawn: Mapping[str, Figure], made: Mapping[str, Piece]) -> Iterator[Section]:
     for key, title, figure_keys, table_keys in SECTIONS:
         shown = [drawn[name] for pattern in figure_keys for name in fnmatch.filter(drawn, pattern)]
         listed = [made[name] for name in table_keys if name in made]
         if shown or listed:
-            yield _Section(key, title, shown, listed)
-
-
-def _search_tables(found: Findings) -> list[Table]:
-    """Failed and flagged arms, where there are any."""
-    failed, flagged = search.failed(found.run), search.flagged(found.run)
-    name = Column("Arm", lambda r: str(r.name), numeric=False)
-    kind = Column("Kind", lambda r: str(r.kind), numeric=False)
-    made = []
-    if len(failed):
-        columns = (
-            name,
-            kind,
-            Column("Epochs", lambda r: f"{r.epochs}"),
-            Column("Reason", lambda r: r.reason, numeric=False),
-        )
-        made.append(Table("failed", "Failed arms", "They take part in no choice and no comparison.", failed, columns))
-    if len(flagged):
-        flags = Column("Flags", lambda r: r.flags, numeric=False)
-        passed = Column("Passed over", lambda r: "yes" if r.passed_over else "no", numeric=False)
-        score = Column("Dev score, %", lambda r: share(r.score))
-        note = "They cannot be chosen. Passed over: would have been chosen on its dev score but for its flag."
-        made.append(Table("flagged", "Flagged arms", note, flagged, (name, kind, score, flags, passed)))
-    return made
+            yield Section(key, title, shown, listed)
 
 
 def tiles(found: Findings) -> list[tuple[str, str, str]]:

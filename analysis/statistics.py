@@ -273,9 +273,9 @@ def folds_needed(effect: float, spread: float, now: int, ratio: float) -> int | 
         ratio: Test size over train size with these.
 
     Returns:
-        At least 2; None where more than `MOST_FOLDS` are needed.
+        At least 2; None where more than `MOST_FOLDS` are needed, or the effect is 0 or NaN.
     """
-    if not effect:
+    if not abs(effect) > 0:
         return None
     # With fewer, there would not be one fold to train on.
     least = max(2, math.ceil(now + 1 - 1 / ratio)) if ratio else 2

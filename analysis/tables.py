@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import aggregate, by_arm, by_condition, conditions, published, speaker_table
+from analysis import aggregate, by_arm, by_condition, conditions, evidence_tables, left_out, published, speaker_table
 from analysis.compare import NOT_COMPARABLE, Comparison, rather
 from analysis.findings import Findings
 from analysis.table import Column, Table, spread_column
@@ -21,14 +21,20 @@ def tables(found: Findings) -> list[Table]:
     makers = (
         *(
             best_arms,
+            evidence_tables.optimism,
             by_condition.scores,
             by_condition.worth,
             ablation,
+            evidence_tables.ablation,
+            evidence_tables.factorial,
             baselines,
+            evidence_tables.baselines,
+            evidence_tables.spread,
             by_condition.published_beside,
             stage_gains,
         ),
         *(sensitivity, folds, recalls, by_arm.recalls, speaker_table.speakers, diagnostics, by_arm.diagnostics),
+        *(left_out.failed, left_out.flagged),
     )
     return [table for make in makers if (table := make(found)) is not None]
 

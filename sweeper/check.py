@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,6 +16,9 @@ from search_spaces.space import AblationRow, Choice, Float, Int, Range, Space, S
 from sweeper.study import Ranges, Study
 from trainables.errors import InputError
 from trainables.methods import METHODS
+
+#: Fewest and most rows of a factorial design; five are 32 arms.
+FACTORS = (2, 5)
 
 
 def check(study: Study) -> None:
@@ -70,26 +74,60 @@ def active(space: Space, spaces: Spaces, modalities: tuple[str, ...] | None) -> 
 
 
 def ablation_rows(study: Study, spaces: Spaces) -> tuple[AblationRow, ...]:
-    """The rows a study asks for, in the method's order.
+    """The rows a study asks for, in the method's order, then the combinations of its factorial design.
 
     Raises:
-        InputError: If a row is unknown, or none is left.
+        InputError: If a row is unknown, none is left, or rows cannot be combined.
     """
     assert study.ablation is not None
-    asked = study.ablation.rows
+    factors = _factors(study.ablation.factorial, spaces)
+    asked = _asked_rows(study.ablation.rows, spaces)
+    listed = [row for row in spaces.ablation if row in asked or row in factors]
+    return (*listed, *_combinations(factors))
+
+
+def _asked_rows(asked: str | tuple[str, ...], spaces: Spaces) -> Sequence[AblationRow]:
     if asked == "all":
         return spaces.ablation
     if asked == "paper":
-        return tuple(row for row in spaces.ablation if not row.control)
-    names = [row.name for row in spaces.ablation]
+        return [row for row in spaces.ablation if not row.control]
     if isinstance(asked, str):
         raise InputError(f"ablation.rows: must be paper, all, or a list of row names, found {asked!r}")
     if not asked:
         raise InputError("ablation.rows: is empty; write all, paper, or leave the section out")
-    for name in asked:
-        if name not in names:
-            raise InputError(f"ablation.rows: there is no row {name!r}{did_you_mean(name, names)}")
-    return tuple(row for row in spaces.ablation if row.name in asked)
+    return [_row("ablation.rows", name, spaces) for name in asked]
+
+
+def _row(key: str, name: str, spaces: Spaces) -> AblationRow:
+    found = {row.name: row for row in spaces.ablation}
+    if name not in found:
+        raise InputError(f"{key}: there is no row {name!r}{did_you_mean(name, found)}")
+    return found[name]
+
+
+def _factors(names: tuple[str, ...], spaces: Spaces) -> list[AblationRow]:
+    """The rows of a factorial design; none where a study asks for none."""
+    key = "ablation.factorial"
+    if names and not (FACTORS[0] <= len(names) <= FACTORS[1] and len(set(names)) == len(names)):
+        raise InputError(f"{key}: must name {FACTORS[0]} to {FACTORS[1]} different rows, found {len(names)}")
+    rows = [_row(key, name, spaces) for name in names]
+    for first, second in combinations(rows, 2):
+        if both := sorted(set(first.change) & set(second.change)):
+            raise InputError(
+                f"{key}: {first.name!r} and {second.name!r} both change {both[0]}; combine rows that change "
+                "different fields"
+            )
+    return rows
+
+
+def _combinations(factors: Sequence[AblationRow]) -> Iterator[AblationRow]:
+    """Every two or more of the rows at once."""
+    for count in range(2, len(factors) + 1):
+        for some in combinations(factors, count):
+            names = [row.name for row in some]
+            change = {path: value for row in some for path, value in row.change.items()}
+            claim = f"What is left without {len(some)} components at once (ours, of the factorial design)."
+            yield AblationRow(name=" + ".join(names), change=change, claim=claim, control=True)
 
 
 def sensitivity_grid(study: Study, spaces: Spaces) -> dict[str, tuple[Any, ...]]:

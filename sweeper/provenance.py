@@ -71,11 +71,12 @@ def describe(
         "parameters": {path: _range(each) for path, each in space.items()},
         "ablation": {
             row.name: {
+                "change": dict(change),
                 "claim": row.claim,
                 "control": row.control,
                 "published": [asdict(each) for each in row.published],
             }
-            for row, _ in rows
+            for row, change in rows
         },
         "scheduler": study.scheduler.model_dump(mode="json"),
         "warnings": list(warnings),

@@ -107,6 +107,8 @@ class Ablation(Section):
         _forms("must be paper, all, or a list of row names"),
     ] = "all"
     """``paper`` (the paper's rows), ``all`` (and our controls), or row names."""
+    factorial: tuple[str, ...] = ()
+    """Names of two to five rows that are also combined in every way, for main effects and interactions."""
     around: Literal["best", "paper"] | None = None
     """What rows are measured from: the arm the search chose, or the study's own config (paper's defaults)."""
 

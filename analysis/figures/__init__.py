@@ -11,6 +11,7 @@ _FIGURES = (
         arms.best_arms,
         conditions.by_condition,
         arms.ablation,
+        arms.factorial,
         arms.baselines,
         sensitivity.sensitivity,
         search.best_so_far,

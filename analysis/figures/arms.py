@@ -184,6 +184,31 @@ def baselines(found: Findings) -> Drawn | None:
     return Drawn("baselines", "Against baselines", caption, _forest(lines, label, rather))
 
 
+def factorial(found: Findings) -> Drawn | None:
+    """Forest plot: main effects and interactions of the factorial design."""
+    lines = [
+        ForestLine(
+            name=" × ".join(one.factors),
+            control=False,
+            status="done",
+            verdict=one.verdict,
+            basis="test",
+            worth=one.estimate.difference,
+            low=one.estimate.low,
+            high=one.estimate.high,
+            folds=one.estimate.fold_differences,
+        )
+        for one in found.effects
+    ]
+    if not lines:
+        return None
+    caption = (
+        "Main effects: what a component is worth, averaged over all states of the others. A × B: what A is worth while "
+        f"B is there, minus what it is worth without B. {_DOTS}"
+    )
+    return Drawn("factorial", "Components in every combination", caption, _forest(lines, "Test UAR, points", str))
+
+
 def _forest(lines: Sequence[ForestLine], label: str, words: Callable[[str], str]) -> Figure:
     with look():
         figure = canvas(WIDE, 0.95 + 0.42 * len(lines))

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from itertools import combinations
 
 import pytest
 from pydantic import BaseModel
@@ -105,6 +106,27 @@ def test_paper_rows_leave_the_controls_out_and_names_choose():
         row.name for row in SPACES.ablation if not row.control
     ]
     assert [arm.name for arm in _ablation(_study(ablation={"rows": ["Without mixup"]}))] == ["Without mixup"]
+
+
+def test_a_factorial_design_is_every_combination_of_its_rows():
+    names = ["Without mixup", "Without cross-modal alignment", "Without augmentation"]
+    study = _study(ablation={"rows": ["Without mixup"], "factorial": names})
+    change = {row.name: dict(row.change) for row in SPACES.ablation}
+    made = {arm.name: difference(Config.model_validate(arm.config), Config()) for arm in _ablation(study)}
+    for some in (some for count in (1, 2, 3) for some in combinations(names, count)):
+        # A combination that is a row of the paper anyway keeps that row's name.
+        union = {path: value for name in some for path, value in change[name].items()}
+        assert union in made.values()
+    assert len(made) == 7
+    assert made["Without mixup + Without cross-modal alignment"] == {**change[names[0]], **change[names[1]]}
+    assert "Baseline without cross-modal alignment" not in made
+
+
+def test_combinations_that_are_rows_already_are_not_run_twice():
+    study = _study(ablation={"factorial": ["Without cross-modal alignment", "Without augmentation"]})
+    arms = _ablation(study)
+    assert len({arm.id for arm in arms}) == len(arms) == len(SPACES.ablation)
+    assert any("is the same as row 'Baseline without" in note for note in left_out(study, SPACES))
 
 
 def test_rows_are_applied_around_the_config_given():

@@ -52,6 +52,7 @@ search:
   seed: 0
 ablation:
   rows: all
+  factorial: []
   around: null
 sensitivity:
   parameters:
@@ -272,6 +273,13 @@ SET = [
     ("ablation.rows=some", "ablation.rows: must be paper, all, or a list of row names, found 'some'"),
     ("ablation.rows=[Without mixupp]", "ablation.rows: there is no row 'Without mixupp'; did you mean"),
     ("ablation.rows=[]", "ablation.rows: is empty"),
+    ("ablation.factorial=[Without mixup]", "ablation.factorial: must name 2 to 5 different rows, found 1"),
+    ("ablation.factorial=[Without mixup, Without mixup]", "ablation.factorial: must name 2 to 5 different rows"),
+    ("ablation.factorial=[Without mixup, Without mixip]", "there is no row 'Without mixip'; did you mean"),
+    (
+        "ablation.factorial=[Without augmentation, Real features twice (no generation)]",
+        "'Without augmentation' and 'Real features twice (no generation)' both change augment.source",
+    ),
     ("ablation.around=worst", "ablation.around: must be 'best' or 'paper'"),
     (
         "sensitivity.parameters=[align.alhpa]",
