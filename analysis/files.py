@@ -60,8 +60,13 @@ def latex(table: Table) -> str:
     )
 
 
-def write(table: Table, folder: Path) -> None:
-    """Write ``KEY.csv`` (numbers as they are) and ``KEY.tex`` into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    table.frame.to_csv(folder / f"{table.key}.csv", index=False)
-    (folder / f"{table.key}.tex").write_text(latex(table), encoding="utf-8")
+def csv(table: Table) -> str:
+    """All numbers of a table as they are."""
+    return table.frame.to_csv(index=False)
+
+
+def write(latex_text: str, csv_text: str, path: Path) -> None:
+    """Write a table as ``PATH.tex`` and ``PATH.csv``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(f"{path.name}.tex").write_text(latex_text, encoding="utf-8")
+    path.with_name(f"{path.name}.csv").write_text(csv_text, encoding="utf-8")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,53 +25,69 @@ from analysis.tables import tables
 FORMAT = 1
 
 
-def read(runs: Sequence[str | Path]) -> dict[str, Any]:
-    """Every number of the report of some runs.
-
-    Args:
-        runs: Run folders.
-
-    Returns:
-        See `numbers`.
+def findings(runs: Sequence[str | Path]) -> list[Findings]:
+    """What is to be said of some runs.
 
     Raises:
         ReportError: If there is no run, or one cannot be read.
     """
     if not runs:
         raise ReportError("report: no run was given; give the folder of a run, such as runs/NAME")
-    return numbers([Findings(load(path)) for path in runs])
+    return [Findings(load(path)) for path in runs]
 
 
-def numbers(found: Sequence[Findings], made: Sequence[Sequence[Table]] | None = None) -> dict[str, Any]:
-    """Every number of the report of some runs, as values that JSON has.
+class Counted(NamedTuple):
+    """All tables of a report, which the page and the JSON share.
 
-    Shares such as UAR are in [0, 1], differences of them too (0.012 is 1.2 points); a number that is missing or
-    cannot be computed is None. Test numbers of arms that were neither chosen on dev nor fixed beforehand are not
-    there, as they are not on the page.
-
-    Args:
+    Attributes:
         found: Of each run.
-        made: The tables of each run, where they are there already.
-
-    Returns:
-        ``format``: `FORMAT`. ``runs``: a mapping for each, in the order given, with the keys of
-        `analysis.summary.summary`, and
-
-        - ``path``: the run folder; ``classes``: in the order of the confusion counts;
-        - ``protocol``, ``selection``, ``provenance``: text by what it is about;
-        - ``confusion``: by test condition, utterances of the best arm over all folds and seeds, shape (C, C),
-          truth first;
-        - ``tables``: by key, each with ``title``, ``note``, ``columns`` (``heading`` and ``help`` of what is printed)
-          and ``records``, all lines of the table with its raw values by name. These are the columns of the CSV.
-
-        ``comparison``: with several runs, tables in the same form that set them side by side; else None.
+        tables: Of each run.
+        comparison: Of the runs side by side; empty for one.
     """
-    made = [tables(one) for one in found] if made is None else made
-    return {
-        "format": FORMAT,
-        "runs": [_run(one, its) for one, its in zip(found, made, strict=True)],
-        "comparison": _tables(comparisons(found)) if len(found) > 1 else None,
-    }
+
+    found: Sequence[Findings]
+    tables: list[list[Table]]
+    comparison: list[Table]
+
+    @classmethod
+    def of(cls, found: Sequence[Findings]) -> Counted:
+        """Count all there is."""
+        return cls(found, [tables(one) for one in found], comparisons(found) if len(found) > 1 else [])
+
+    def plain(self) -> dict[str, Any]:
+        """Every number of the report, as values that JSON has.
+
+        Shares such as UAR are in [0, 1], differences of them too (0.012 is 1.2 points); a number that is missing or
+        cannot be computed is None. Test numbers of arms that were neither chosen on dev nor fixed beforehand are not
+        there, as they are not on the page.
+
+        Returns:
+            ``format``: `FORMAT`. ``runs``: a mapping for each, in the order given, with the keys of
+            `analysis.summary.summary`, and
+
+            - ``path``: the run folder; ``classes``: in the order of the confusion counts;
+            - ``protocol``, ``selection``, ``provenance``: text by what it is about;
+            - ``confusion``: by test condition, utterances of the best arm over all folds and seeds, shape (C, C),
+              truth first;
+            - ``tables``: by key, each with ``title``, ``note``, ``columns`` (``heading`` and ``help`` of what is
+              printed) and ``records``, all lines of the table with its raw values by name: the columns of the CSV.
+
+            ``comparison``: tables in the same form that set several runs side by side; empty for one.
+        """
+        return {
+            "format": FORMAT,
+            "runs": [_run(one, made) for one, made in zip(self.found, self.tables, strict=True)],
+            "comparison": _tables(self.comparison),
+        }
+
+
+def read(runs: Sequence[str | Path]) -> dict[str, Any]:
+    """Every number of the report of some runs, see `Counted.plain`; nothing is drawn or written.
+
+    Raises:
+        ReportError: If there is no run, or one cannot be read.
+    """
+    return Counted.of(findings(runs)).plain()
 
 
 def _run(found: Findings, made: Sequence[Table]) -> dict[str, Any]:
@@ -110,7 +127,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):
-        return float(value) if np.isfinite(value) else None
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray | list | tuple | set | frozenset):

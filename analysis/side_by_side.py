@@ -24,11 +24,6 @@ _PAIRED = (
 )
 
 
-def side_by_side(found: Sequence[Findings]) -> tuple[list[Table], list[Drawn]]:
-    """Tables and figures of several runs."""
-    return comparisons(found), _figures(found)
-
-
 def comparisons(found: Sequence[Findings]) -> list[Table]:
     """Tables of several runs; one by condition where there are several conditions."""
     by_condition = _by_condition(found)
@@ -163,7 +158,8 @@ def _values(one: Findings) -> dict[str, tuple[float, float]]:
     return {name: one.in_condition(one.best, name) for name in one.tested} if one.best else {}
 
 
-def _figures(found: Sequence[Findings]) -> list[Drawn]:
+def drawings(found: Sequence[Findings]) -> list[Drawn]:
+    """The figure of several runs, where at least two have a best arm."""
     lines = [ConditionDots(one.run.name, _values(one), {}) for one in found]
     lines = [line for line in lines if line.scores]
     if len(lines) < 2:

@@ -92,7 +92,7 @@ def test_controls_come_last_and_are_marked(made):
 
 def test_csv_holds_the_numbers_as_they_are(made, tmp_path):
     for table in made.values():
-        files.write(table, tmp_path)
+        files.write(files.latex(table), files.csv(table), tmp_path / table.key)
         read = pd.read_csv(tmp_path / f"{table.key}.csv")
         numeric = table.frame.select_dtypes("number")
         pd.testing.assert_frame_equal(read[numeric.columns], numeric, check_dtype=False, rtol=1e-12)

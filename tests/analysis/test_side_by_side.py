@@ -65,12 +65,12 @@ def test_a_run_without_a_finished_arm_is_said(many, tmp_path):
     linear = _baseline(tmp_path)
     linear.best = None
     assert side_by_side.comparison([many, linear]).frame["verdict"].iloc[1] == "no finished arm"
-    assert side_by_side.side_by_side([many, linear])[1] == []
+    assert side_by_side.drawings([many, linear]) == []
 
 
 def test_every_condition_has_its_own_lines_first_run_first(many, tmp_path):
     linear = _baseline(tmp_path, conditions={"audio": -0.05, "audio+text": 0.0})
-    (_, table), (figure,) = side_by_side.side_by_side([many, linear])
+    (_, table), (figure,) = side_by_side.comparisons([many, linear]), side_by_side.drawings([many, linear])
     assert list(zip(table.frame["condition"], table.frame["run"], strict=True)) == [
         *(("audio", "several"), ("audio", "linear"), ("text", "several")),
         *(("audio+text", "several"), ("audio+text", "linear")),
@@ -83,7 +83,8 @@ def test_every_condition_has_its_own_lines_first_run_first(many, tmp_path):
 
 
 def test_one_condition_for_all_makes_one_table(found, tmp_path):
-    made, drawn = side_by_side.side_by_side([found, _baseline(tmp_path)])
+    runs = [found, _baseline(tmp_path)]
+    made, drawn = side_by_side.comparisons(runs), side_by_side.drawings(runs)
     assert [table.key for table in made] == ["comparison"]
     assert "Tested with" not in [column.heading for column in made[0].columns]
     assert [one.key for one in drawn] == ["comparison"]
@@ -108,6 +109,6 @@ def test_a_run_whose_rows_were_each_tested_in_another_condition_stands_beside(ma
     single = Findings(load(fake_run.write(tmp_path / "single", plan)))
     assert single.conditions == ["audio", "text", "audio+text"]
     assert single.tested == ["audio+text"]
-    (_, table), drawn = side_by_side.side_by_side([many, single])
+    (_, table), drawn = side_by_side.comparisons([many, single]), side_by_side.drawings([many, single])
     assert table.frame.set_index("run").loc["single", "condition"] == "audio+text"
     assert len(drawn) == 1
