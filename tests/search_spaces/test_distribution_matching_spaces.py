@@ -57,6 +57,15 @@ def test_table_5_is_as_printed():
     }
 
 
+def test_table_6_is_as_printed():
+    assert published(6) == {
+        ("Audio alone, fully-supervised", "audio"): 40.2,
+        ("Text alone, fully-supervised", "text"): 53.0,
+        ("Fully-supervised", "audio+text"): 56.1,
+        ("", "audio+text"): 57.1,
+    }
+
+
 def test_table_7_is_whole_and_as_printed():
     """Its rows with both parts are table 5's with all three modalities."""
     all_three = "audio+text+video"
