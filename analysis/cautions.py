@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from analysis import aggregate, compare, published, search
+from analysis import aggregate, compare, published, search, statistics
 from analysis.findings import Findings
 from analysis.words import change, number, plural, share
 
@@ -27,6 +27,7 @@ def cautions(found: Findings) -> list[str]:
         *_edges(found),
         *_absent(found),
         *_seeds(found),
+        *_power(found),
         *_published(found),
     ]
     return list(dict.fromkeys([*_unfinished(found), *texts, *_gap(found), *map(str, written)]))
@@ -118,6 +119,19 @@ def _seeds(found: Findings) -> Iterator[str]:
             "Seeds vary more than arms: with another seed, the dev UAR of one and the same arm spreads by "
             f"{share(between_seeds, 2)} points, that of the {len(top)} finished arms by {share(between_arms, 2)}. "
             "Which arm is best is mostly chance."
+        )
+
+
+def _power(found: Findings) -> Iterator[str]:
+    """Silence about an effect that the study was likely to miss is no evidence against it."""
+    silent = {one.arm for one in found.ablation if one.verdict not in (compare.HELPS, compare.HURTS)}
+    missed = [one for one in found.evidence if one.arm in silent and one.power < statistics.POWER]
+    missed = [one for one in missed if abs(one.published) > statistics.ROPE]
+    if missed:
+        chances = [f"{one.name}: {change(one.published)} points, {100 * one.power:.0f} %" for one in missed]
+        yield (
+            "These folds and seeds are too few to be sure of seeing what the paper reports. Chance of seeing it, if it "
+            f"is there: {_some(chances)}. No evidence for such a row is no evidence against it."
         )
 
 

@@ -26,7 +26,7 @@ from analysis.words import headline, with_spread
 #: any of its parts is left out.
 SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("best", "Best arms", ("best_arms",), ("best_arms", "optimism")),
-    ("conditions", "By condition", ("by_condition",), ("by_condition", "worth_by_condition")),
+    ("conditions", "By condition", ("by_condition", "heat_map"), ("by_condition", "worth_by_condition")),
     ("ablation", "Ablation", ("ablation", "factorial"), ("ablation", "evidence", "factorial")),
     ("baselines", "Against baselines", ("baselines",), ("baselines", "evidence_baselines")),
     ("spread", "Where spread comes from", (), ("spread",)),

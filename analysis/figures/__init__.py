@@ -10,6 +10,7 @@ _FIGURES = (
     *(
         arms.best_arms,
         conditions.by_condition,
+        conditions.heat_map,
         arms.ablation,
         arms.factorial,
         arms.baselines,

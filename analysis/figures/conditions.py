@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from analysis.conditions import tested
+from analysis.conditions import groups, in_words, tested
 from analysis.figures.style import COLOURS, INK, MUTED, SURFACE, WIDE, Drawn, canvas, grid_on, look, wrap
 from analysis.findings import Findings
 from analysis.published import of_row, over
@@ -57,6 +59,40 @@ def by_condition(found: Findings) -> Drawn | None:
     if any(line.published for line in lines):
         caption += " Hollow: published, on the paper's own features and folds."
     return draw("by_condition", "Test UAR by condition", caption, lines, found.conditions)
+
+
+def heat_map(found: Findings) -> Drawn | None:
+    """The arms shown by condition as a map of numbers; nothing with one arm, or where nothing is missing."""
+    if not found.several or len(table := heat_map_numbers(found)) < 2:
+        return None
+    with look():
+        figure = canvas(min(WIDE, 3.2 + 0.62 * table.shape[1]), 0.9 + 0.27 * len(table))
+        axes = figure.add_subplot()
+        sns.heatmap(
+            100 * table, ax=axes, cmap="crest", annot=True, fmt=".1f", annot_kws={"fontsize": 7}, cbar=False,
+            linewidths=1, linecolor=SURFACE,
+        )  # fmt: skip
+        axes.set_xticklabels([wrap(in_words(name), 12) for name in table.columns], rotation=0)
+        axes.set_yticklabels([wrap(name, 36, 2) for name in table.index], rotation=0)
+        axes.set(xlabel="", ylabel="")
+        axes.grid(False)
+        axes.tick_params(length=0)
+    caption = (
+        "Test UAR, %, mean over folds of the mean over seeds; the darker the higher. Blank: not tested in that "
+        "condition. † control."
+    )
+    return Drawn("heat_map", "Every arm in every condition", caption, figure)
+
+
+def heat_map_numbers(found: Findings) -> pd.DataFrame:
+    """Test UAR of the arms shown, one row an arm, by condition and with the mean over those that miss something."""
+    whole = found.conditions[-1]
+    names = [*(name for name in groups(found.conditions) if name != whole), whole]
+    lines = {
+        one.label + (" †" if one.control else ""): [found.in_condition(one.arm, name)[0] for name in names]
+        for one in found.shown
+    }
+    return pd.DataFrame.from_dict(lines, orient="index", columns=names).dropna(how="all")
 
 
 def draw(key: str, title: str, caption: str, lines: Sequence[ConditionDots], names: Sequence[str]) -> Drawn:

@@ -192,3 +192,18 @@ def test_what_a_row_was_tested_in_does_not_depend_on_the_others(several):
     assert conditions.tested(found.run, found.best) == list(NAMES)
     assert conditions.tested(found.run, found.shown[-1].arm) == ["audio"]
     assert conditions.tested(found.run, None) == []
+
+
+def test_the_heat_map_has_every_number_where_it_belongs(many):
+    table = drawing.heat_map_numbers(many)
+    assert list(table.columns) == ["audio", "text", conditions.MISSING, "audio+text"]
+    best = table.loc[next(one.label for one in many.shown if one.arm == many.best)]
+    assert best["audio"] == pytest.approx(many.in_condition(many.best, "audio")[0])
+    # Two conditions miss something, with equally many folds and seeds: the mean over them is their mean.
+    assert best[conditions.MISSING] == pytest.approx((best["audio"] + best["text"]) / 2)
+    axes = drawing.heat_map(many).figure.axes[0]
+    assert f"{100 * best['text']:.1f}" in [text.get_text() for text in axes.texts]
+
+
+def test_one_condition_is_no_map(found):
+    assert drawing.heat_map(found) is None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analysis import by_speaker, compare, evidence, evidence_tables, statistics
+from analysis.cautions import cautions
 from analysis.findings import Findings
 from analysis.run import load
 
@@ -111,3 +112,14 @@ def test_rows_told_to_see_less_draw_folds(several):
     assert all(one.unit == "speakers" or one.estimate.folds == one.units for one in evidence.of(several, [], None))
     found = Findings(several)
     assert {one.unit for one in found.evidence} == {"speakers"}
+
+
+def test_a_published_effect_that_is_likely_to_be_missed_is_a_caution(run):
+    rows = {fake_run.USEFUL: 0.56, fake_run.USELESS: 0.60}
+    known = Findings(_published(run, 0.62, rows))
+    (text,) = [text for text in cautions(known) if "too few to be sure" in text]
+    useless = next(one for one in known.evidence if one.name == fake_run.USELESS)
+    assert f"{fake_run.USELESS}: +2.0 points, {100 * useless.power:.0f} %" in text
+    # An effect that was seen was not missed, however unlikely that was.
+    assert fake_run.USEFUL not in text
+    assert not [text for text in cautions(Findings(run)) if "too few to be sure" in text]
