@@ -37,6 +37,8 @@ class SpeakerDot(NamedTuple):
 
 def numbers(found: Findings) -> list[SpeakerDot]:
     """Every test speaker of the best arm, the lowest UAR first."""
+    if found.speakers.empty:
+        return []
     table = found.speakers.sort_values("uar", kind="stable")
     names = table.index.get_level_values("speaker").astype(str)
     whole = (table["classes"] == len(found.run.classes)).tolist()
