@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -7,14 +9,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import fake_run
+import pandas as pd
 import pytest
 
 from analysis import report
 from analysis.errors import ReportError
+from analysis.figures import figures
 from analysis.findings import Findings
 from analysis.run import load
+from analysis.tables import tables
 
-HOSTILE = "</p><script>alert('x')</script> \"q\" & {{ 7 * 7 }}"
+HOSTILE = "</p></template><script>alert('x')</script> \"q\" & {{ 7 * 7 }}"
 
 
 class _Page(HTMLParser):
@@ -22,18 +27,22 @@ class _Page(HTMLParser):
 
     VOID = ("meta", "path", "use", "image", "br")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.text, self.tags, self.ids, self.links, self.outside = "", set(), [], [], []
-        self.feed(text)
+        self.text, self.tags, self.ids, self.links, self.outside = "", [], [], [], []
+        self.policy, self.scripts = "", []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.missing = [one for one in self.outside if not (path.parent / one).is_file()]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
+        self.tags.append(tag)
+        if ("http-equiv", "Content-Security-Policy") in attrs:
+            self.policy = dict(attrs)["content"]
         for name, value in attrs:
             if name == "id":
                 self.ids.append(value)
-            if name in ("href", "xlink:href", "src"):
+            if name in ("href", "xlink:href", "src") and not value.startswith("data:image/png;base64,"):
                 (self.links if value.startswith("#") else self.outside).append(value)
             assert not name.startswith("on")
         if tag not in self.VOID:
@@ -49,22 +58,41 @@ class _Page(HTMLParser):
             assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        else:
+            self.text += data
 
 
 def _read(path: Path) -> _Page:
-    page = _Page(path.read_text(encoding="utf-8"))
+    """A page that is whole, loads nothing, and runs exactly the one script that its policy names by its hash."""
+    page = _Page(path)
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
     assert {link[1:] for link in page.links} <= set(page.ids)
-    assert all(link.startswith("data:image/png;base64,") for link in page.outside)
-    assert "script" not in page.tags
+    assert page.missing == []
+    assert page.tags.count("script") == 1
+    assert page.tags.index("meta") < page.tags.index("style") < page.tags.index("script")
+    (script,) = page.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in page.policy
+    assert page.policy.startswith("default-src 'none'; ")
     return page
 
 
 @pytest.fixture(scope="module")
-def page(folder, tmp_path_factory) -> _Page:
-    return _read(report.write([folder], tmp_path_factory.mktemp("report")))
+def written(folder, tmp_path_factory) -> Path:
+    """The page of the full run; not to be changed."""
+    return report.write([folder], tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def page(written) -> _Page:
+    return _read(written)
+
+
+def _changed(folder: Path, to: Path) -> Path:
+    return Path(shutil.copytree(folder, to, ignore=shutil.ignore_patterns("report")))
 
 
 def test_the_page_stands_alone_and_answers_first(page, run):
@@ -82,34 +110,38 @@ def test_figures_come_before_tables_within_a_section(page):
     assert order == sorted(order)
 
 
-def test_search_arms_show_no_test_numbers(folder, tmp_path, run):
-    """Changing every test number of the arms not chosen changes nothing on the page."""
+def test_every_figure_and_table_stands_on_the_page(page, run):
+    found = Findings(run)
+    for one in [*figures(found), *tables(found)]:
+        assert one.title in page.text
+    assert page.tags.count("figure") == len(figures(found))
+    assert page.tags.count("table") == len(tables(found))
+
+
+def test_search_arms_show_no_test_numbers(folder, written, tmp_path, run):
+    """Changing every test number of the arms not chosen changes nothing on the page nor in its numbers."""
     found = Findings(run)
     hidden = set(run.trials["arm"][run.trials["kind"] == "search"]) - {found.best}
-    copy = Path(shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("report")))
-    table = _pandas(copy / "folds.parquet")
+    copy = _changed(folder, tmp_path / folder.name)
+    table = pd.read_parquet(copy / "folds.parquet")
     rows = table["arm"].isin(hidden) & (table["split"] == "test")
     assert rows.any()
     table.loc[rows, ["uar", "war", "wf1", "macro_f1"]] = 0.99
     table.to_parquet(copy / "folds.parquet", index=False)
-    before, after = (report.write([path], tmp_path / name) for path, name in ((folder, "a"), (copy, "b")))
-    assert before.read_text() == after.read_text()
+    page = report.write([copy])
+    assert page.read_text() == written.read_text()
+    numbers, before = (json.loads((path.parent / "report.json").read_text()) for path in (page, written))
+    assert numbers["runs"][0].pop("path") != before["runs"][0].pop("path")
+    assert numbers == before
 
 
-def _pandas(path: Path):
-    import pandas as pd
-
-    return pd.read_parquet(path)
-
-
-def test_the_default_place_is_the_run_and_files_stand_beside(folder, tmp_path):
-    copy = Path(shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("report")))
-    assert report.write([copy]) == copy / "report" / "index.html"
+def test_the_default_place_is_the_run_and_files_stand_beside(folder, written, tmp_path):
+    copy = _changed(folder, tmp_path / "copy")
+    assert report.write([str(copy)]) == copy / "report" / "index.html"
     names = {path.relative_to(copy / "report").as_posix() for path in (copy / "report").rglob("*.*")}
-    assert {"index.html", "tables/ablation.csv", "tables/ablation.tex", "figures/tsne.png", "figures/tsne.svg"} <= names
+    assert {"index.html", "report.json", "tables/ablation.csv", "tables/ablation.tex", "figures/tsne.svg"} <= names
     assert not [name for name in names if name.endswith(".part")]
-    first = (copy / "report" / "index.html").read_text()
-    assert report.write([str(copy)], str(copy / "report")).read_text() == first
+    assert (copy / "report" / "index.html").read_text() == written.read_text()
 
 
 def test_a_bare_unfinished_run_lacks_sections_and_says_it_is_not_finished(bare_folder, tmp_path):
@@ -123,10 +155,12 @@ def test_a_bare_unfinished_run_lacks_sections_and_says_it_is_not_finished(bare_f
 def test_a_run_in_which_every_arm_failed_still_gives_a_page(tmp_path):
     plan = fake_run.Plan(search=3, stopped=0, failed=2, flagged=0, ablation={}, control={}, sensitivity={})
     path = fake_run.write(tmp_path / "run", plan)
-    table = _pandas(path / "trials.parquet").assign(status="failed", is_best=False, is_reference=False, score=None)
+    table = pd.read_parquet(path / "trials.parquet").assign(
+        status="failed", is_best=False, is_reference=False, score=None
+    )
     table.to_parquet(path / "trials.parquet", index=False)
     for name in ("folds", "curves"):
-        _pandas(path / f"{name}.parquet").drop(columns="terms", errors="ignore").iloc[:0].to_parquet(
+        pd.read_parquet(path / f"{name}.parquet").drop(columns="terms", errors="ignore").iloc[:0].to_parquet(
             path / f"{name}.parquet", index=False
         )
     page = _read(report.write([path]))
@@ -134,43 +168,47 @@ def test_a_run_in_which_every_arm_failed_still_gives_a_page(tmp_path):
     assert "Failed arms" in page.text
 
 
-def test_a_class_name_that_no_folder_would_hold(tmp_path):
+def test_hostile_names_stay_text(tmp_path):
     plan = fake_run.Plan(
         name=HOSTILE,
         classes=("<b>", "$x$", "a&b", "x" * 200),
         ablation={HOSTILE: -0.05},
         corpus=HOSTILE,
         warnings=(HOSTILE,),
+        search=3,
+        stopped=0,
+        flagged=0,
     )
-    page = _read(report.write([fake_run.write(tmp_path / "run", plan)]))
+    folder = fake_run.write(tmp_path / "run", plan)
+    provenance = json.loads((folder / "provenance.json").read_text())
+    provenance["ablation"]["Without what is not there"] = {"claim": "", "control": False, "published": []}
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    page = _read(report.write([folder]))
     assert page.text.count(HOSTILE) >= 4
     assert "49" not in page.text.split(HOSTILE)[0][-5:]
+    assert "equal to another arm): Without what is not there." in page.text
 
 
-def test_rows_that_became_no_arm_are_named(run, folder, tmp_path):
-    copy = Path(shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("report")))
-    provenance = json.loads((copy / "provenance.json").read_text())
-    provenance["ablation"]["Without what is not there"] = {"claim": "", "control": False, "published": []}
-    (copy / "provenance.json").write_text(json.dumps(provenance))
-    assert "equal to another arm): Without what is not there." in _read(report.write([copy])).text
+BARE = {"ablation": {}, "control": {}, "sensitivity": {}, "stopped": 0, "failed": 0, "flagged": 0, "search": 2}
+BARE |= {"diagnostics": False, "embeddings": False}
 
 
-def test_runs_side_by_side(folder, bare_folder, tmp_path):
-    other = fake_run.write(tmp_path / "other", fake_run.Plan(name="planted", base=0.70, seed=0))
-    path = report.write([folder, other, bare_folder], tmp_path / "out")
-    page = _read(path)
-    assert page.text.index("Runs side by side") < page.text.index("Before you quote")
-    assert {"planted-1", "planted-2", "bare"} <= set(page.ids)
-    assert (tmp_path / "out" / "tables" / "comparison.csv").exists()
-    assert (tmp_path / "out" / "figures" / "planted-2" / "best_arms.png").exists()
-    rows = report.comparison([Findings(load(p)) for p in (folder, other, bare_folder)]).frame
+def test_runs_side_by_side(tmp_path):
+    plans = {"a": {"name": "same"}, "b": {"name": "same", "base": 0.70}, "c": {"name": "Other one!", "folds": 2}}
+    paths = [fake_run.write(tmp_path / key, fake_run.Plan(**BARE, **plan)) for key, plan in plans.items()]
+    out = tmp_path / "report"
+    assert report.write(paths) == out / "index.html"
+    page = _read(out / "index.html")
+    assert page.text.index("Runs side by side") < page.text.index("The best arm is")
+    assert {"same-1", "same-2", "other-one"} <= set(page.ids)
+    assert (out / "tables" / "comparison.csv").exists()
+    assert (out / "figures" / "same-2" / "best_arms.svg").exists()
+    rows = report.comparison([Findings(load(path)) for path in paths]).frame
     assert rows["verdict"].tolist() == ["", "better", "not comparable: other corpus, folds or classes"]
-    assert rows["difference"].iloc[1] == pytest.approx(0.10, abs=0.01)
-
-
-def test_several_runs_are_written_beside_the_first_by_default(folder, tmp_path):
-    paths = [fake_run.write(tmp_path / name, fake_run.Plan(name=name, search=2, stopped=0)) for name in ("a", "b")]
-    assert report.write(paths) == tmp_path / "report" / "index.html"
+    assert rows["difference"].iloc[1] == pytest.approx(0.10, abs=0.02)
+    numbers = json.loads((out / "report.json").read_text())
+    assert [one["run"] for one in numbers["runs"]] == ["same", "same", "Other one!"]
+    assert numbers["comparison"]["comparison"]["records"][1]["difference"] == pytest.approx(rows["difference"].iloc[1])
 
 
 def test_what_cannot_be_written_is_said(folder, tmp_path):
