@@ -196,14 +196,35 @@ def status(run: RunFolder) -> None:
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One or more run folders.", show_default=False)],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write; `RUN/report` if left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every number as JSON, and write nothing.")] = False,
 ) -> None:
-    """Write the report: one HTML page, tables as CSV and LaTeX, figures as PNG and SVG.
+    """Write the report: one HTML page, its numbers as JSON, tables as CSV and LaTeX, figures as PNG, SVG and PDF.
 
-    Example: `sweeper report runs/quickstart`
+    Examples:
+
+    `sweeper report runs/quickstart`
+
+    `sweeper report runs/one runs/other -o comparison`
+
+    `sweeper report runs/quickstart --json | jq '.runs[0].best.test.uar'`
     """
+    if as_json:
+        _print_numbers(runs, out)
+        return
     from analysis import report as reports
 
     Console().print(str(reports.write(runs, out)), soft_wrap=True)
+
+
+def _print_numbers(runs: list[Path], out: Path | None) -> None:
+    import json
+
+    from analysis import numbers
+    from trainables.errors import InputError
+
+    if out is not None:
+        raise InputError("--json: writes no file; leave out -o, or read report.json of a report written with it")
+    print(json.dumps(numbers.read(runs), indent=1, allow_nan=False))
 
 
 @app.command()
