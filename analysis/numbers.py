@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from analysis import glossary
 from analysis.errors import ReportError
@@ -120,8 +121,10 @@ def _table(table: Table) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """A value as JSON has it: missing and infinite numbers as None, numpy's as Python's, all else as text."""
-    if value is None or isinstance(value, str | bool):
+    if isinstance(value, str | bool):
         return value
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
     if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, Integral):
@@ -132,4 +135,4 @@ def plain(value: Any) -> Any:
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray | list | tuple | set | frozenset):
         return [plain(one) for one in value]
-    return value.isoformat() if isinstance(value, date) and value == value else str(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
