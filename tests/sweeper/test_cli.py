@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -229,6 +230,23 @@ def test_list_shows_methods_and_all_of_one():
 def test_report_takes_several_runs(fakes, tmp_path):
     assert call("report", "a", "b", "-o", tmp_path).exit_code == 0
     assert fakes.reports == [([Path("a"), Path("b")], tmp_path)]
+
+
+def test_report_prints_numbers_and_writes_nothing(fakes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("analysis.numbers.read", lambda runs: {"runs": [str(run) for run in runs], "none": None})
+    result = call("report", "a", "b", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"runs": ["a", "b"], "none": None}
+    assert fakes.reports == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_go_to_no_folder(fakes, tmp_path):
+    result = call("report", "a", "--json", "-o", tmp_path)
+    assert result.exit_code == 2
+    assert "leave out -o" in result.stderr
+    assert fakes.reports == []
 
 
 def test_export_writes_the_file_and_shows_the_evidence(tmp_path):
