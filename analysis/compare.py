@@ -123,12 +123,20 @@ def estimate(differences: np.ndarray, ratio: float) -> Estimate:
 
 
 def verdict(found: Estimate, p_holm: float) -> str:
-    """The difference in words; it counts as seen when the adjusted p is under 1 - `CONFIDENCE`."""
+    """The difference in words; it counts as seen when the adjusted p is under 1 - `CONFIDENCE`.
+
+    Where only the p before adjustment is, there is evidence, but of too few folds for so many rows.
+    """
     if found.folds < MIN_FOLDS or np.isnan(p_holm):
         return TOO_FEW
     if p_holm < 1 - CONFIDENCE:
         return HELPS if found.difference > 0 else HURTS
-    return TOO_FEW if (found.high - found.low) / 2 > BLIND else NO_EVIDENCE
+    return TOO_FEW if seen_alone(found) or (found.high - found.low) / 2 > BLIND else NO_EVIDENCE
+
+
+def seen_alone(found: Estimate) -> bool:
+    """Whether the difference would count as seen if it were the only one tested."""
+    return bool(found.p < 1 - CONFIDENCE)
 
 
 #: What `verdict` says of a difference between two whole systems.

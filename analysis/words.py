@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.compare import HELPS, HURTS, Comparison, rather
+from analysis.compare import HELPS, HURTS, Comparison, rather, seen_alone
 from analysis.findings import Findings
 from analysis.search import eligible
 
@@ -128,8 +128,12 @@ def _ablation(found: Findings) -> list[str]:
         names = [one.name for one in compared if one.verdict == verdict]
         if names:
             parts.append(f"{len(names)} {verb} UAR beyond chance ({'; '.join(names)})")
-    silent = sum(one.verdict not in (HELPS, HURTS) for one in compared)
-    parts += [f"{silent} cannot be told from no change"] if silent else []
+    silent = [one for one in compared if one.verdict not in (HELPS, HURTS)]
+    alone = [one.name for one in silent if one.estimate and seen_alone(one.estimate)]
+    if alone:
+        parts.append(f"{len(alone)} differ only as long as they are looked at alone ({'; '.join(alone)})")
+    if len(silent) > len(alone):
+        parts.append(f"{len(silent) - len(alone)} cannot be told from no change")
     return [f"Of {plural(len(compared), 'ablation row')} compared, {', '.join(parts)}."]
 
 

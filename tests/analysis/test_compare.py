@@ -218,3 +218,13 @@ def test_a_row_that_was_told_to_see_less_is_compared_with_what_sees_all(run):
 )
 def test_a_row_that_sees_more_or_else_or_was_not_told_is_not(run, mine, theirs, row):
     assert _seeing(run, mine, theirs, row=row).verdict == compare.NOT_COMPARABLE
+
+
+def test_what_is_seen_alone_but_not_among_many_is_not_called_no_evidence():
+    differences = np.array([[0.02], [0.025], [0.03], [0.02], [0.015]])
+    found = compare.estimate(differences, 0.25)
+    assert compare.seen_alone(found)
+    assert compare.verdict(found, 0.2) == compare.TOO_FEW
+    assert compare.verdict(found, found.p) == compare.HELPS
+    nothing = compare.estimate(differences - 0.022, 0.25)
+    assert compare.verdict(nothing, 1.0) == compare.NO_EVIDENCE
