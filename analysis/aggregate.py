@@ -25,7 +25,7 @@ ROW = ("arm", "split", "condition", "fold", "seed")
 
 def final_rows(run: Run) -> pd.DataFrame:
     """Rows of `run.folds` that belong to the last stage of their arm."""
-    return run.folds[run.folds["final"]]
+    return run.final
 
 
 def by_row(folds: pd.DataFrame) -> pd.DataFrame:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,16 @@ class Run:
     def rows(self) -> list[tuple[str, int]]:
         """(fold name, seed) of each row, fold-major."""
         return [(str(fold), int(seed)) for fold, seed in self.provenance["rows"]]
+
+    @cached_property
+    def final(self) -> pd.DataFrame:
+        """The rows of `folds` that belong to the last stage of their arm, under their positions in `folds`."""
+        return self.folds[self.folds["final"]]
+
+    @cached_property
+    def curve_places(self) -> Mapping[str, np.ndarray]:
+        """Positions in `curves` of each arm's rows."""
+        return cast("Mapping[str, np.ndarray]", self.curves.groupby("arm", sort=False, observed=True).indices)
 
     def arm(self, arm: str) -> pd.Series:
         """The row of `trials` of one arm.
@@ -191,13 +202,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return found
 
 
-def _read_table(path: Path, columns: tuple[str, ...], also: tuple[str, ...] = ()) -> pa.Table:
+def _read_table(
+    path: Path, columns: tuple[str, ...], also: tuple[str, ...] = (), repeated: tuple[str, ...] = ()
+) -> pa.Table:
+    """Columns of a table, those of `also` where they are there; texts that repeat are read as numbers, once each."""
     try:
         there = pq.read_schema(path).names
         missing = [name for name in columns if name not in there]
         if missing:
             raise ReportError(f"{path}: lacks the column {', '.join(missing)}; was it written by sweeper?")
-        return pq.read_table(path, columns=[*columns, *(name for name in also if name in there)])
+        return pq.read_table(
+            path, columns=[*columns, *(name for name in also if name in there)], read_dictionary=list(repeated)
+        )
     except (pa.ArrowInvalid, OSError) as error:
         raise ReportError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
 
@@ -244,12 +260,10 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _folds(path: Path, provenance: Mapping[str, Any]) -> tuple[pd.DataFrame, np.ndarray]:
-    table = _read_table(path, _FOLDS)
+    texts = ("arm", "name", "kind", "stage", "split", "condition")
+    table = _read_table(path, _FOLDS, repeated=(*texts, "fold"))
     counts = _counts(path, table, provenance, np.int64)
-    folds = table.drop_columns(["confusion"]).to_pandas()
-    folds["fold"] = _ordered(folds["fold"], [str(fold) for fold, _ in provenance["rows"]])
-    for name in ("arm", "name", "kind", "stage", "split", "condition"):
-        folds[name] = folds[name].astype("category")
+    folds = _with_categories(table.drop_columns(["confusion"]).to_pandas(), texts, provenance)
     folds["final"] = folds["final"].astype(bool)
     return folds, counts
 
@@ -259,12 +273,19 @@ def _speakers(path: Path, provenance: Mapping[str, Any]) -> tuple[pd.DataFrame, 
     if not path.exists():
         nothing: np.ndarray = np.zeros((0, classes, classes), dtype=np.int32)
         return pd.DataFrame({name: [] for name in _SPEAKERS if name != "confusion"}), nothing
-    table = _read_table(path, _SPEAKERS)
+    texts = ("arm", "condition", "speaker")
+    table = _read_table(path, _SPEAKERS, repeated=(*texts, "fold"))
     counts = _counts(path, table, provenance, np.int32)
-    texts = ["arm", "fold", "condition", "speaker"]
-    speakers = table.drop_columns(["confusion"]).to_pandas(categories=texts)
-    speakers["fold"] = _ordered(speakers["fold"], [str(fold) for fold, _ in provenance["rows"]])
-    return speakers, counts
+    return _with_categories(table.drop_columns(["confusion"]).to_pandas(), texts, provenance), counts
+
+
+def _with_categories(frame: pd.DataFrame, texts: Sequence[str], provenance: Mapping[str, Any]) -> pd.DataFrame:
+    """A table whose texts are categories in their own order, and whose folds are in the order of the protocol."""
+    for name in texts:
+        values = frame[name].astype("category")
+        frame[name] = values.cat.reorder_categories(sorted(values.cat.categories))
+    frame["fold"] = _ordered(frame["fold"].astype("category"), [str(fold) for fold, _ in provenance["rows"]])
+    return frame
 
 
 def _counts(path: Path, table: pa.Table, provenance: Mapping[str, Any], dtype: type) -> np.ndarray:
@@ -276,12 +297,10 @@ def _counts(path: Path, table: pa.Table, provenance: Mapping[str, Any], dtype: t
     return counts.reshape(-1, classes, classes)
 
 
-def _ordered(values: pd.Series, names: list[str]) -> pd.Series:
+def _ordered(values: pd.Series, names: Sequence[str]) -> pd.Series:
     """Fold names as a category in the order of the protocol, so that tables keep it."""
-    known = list(dict.fromkeys(names))
-    texts = values.astype(str)
-    known += [name for name in texts.unique() if name not in set(known)]
-    return texts.astype(pd.CategoricalDtype(known, ordered=True))
+    known = dict.fromkeys([*names, *map(str, values.cat.categories)])
+    return values.cat.rename_categories(str).cat.set_categories(list(known), ordered=True)
 
 
 def _curves(path: Path, rows: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -298,16 +317,19 @@ def _matrix(column: pa.ChunkedArray, width: int, dtype: type) -> np.ndarray | No
     None where a list has another length.
     """
     empty = np.nan if np.issubdtype(dtype, np.floating) else 0
-    matrix: np.ndarray = np.full((len(column), width), empty, dtype=dtype)
     if pa.types.is_null(column.type):
-        return matrix
+        return np.full((len(column), width), empty, dtype=dtype)
     lists = column.combine_chunks()
     if isinstance(lists, pa.ChunkedArray):
         lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], column.type)
     lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     if not np.isin(lengths, (0, width)).all():
         return None
-    matrix[lengths == width] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+    values = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+    if (lengths == width).all():
+        return values.astype(dtype, copy=False)
+    matrix: np.ndarray = np.full((len(column), width), empty, dtype=dtype)
+    matrix[lengths == width] = values
     return matrix
 
 

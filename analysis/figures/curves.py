@@ -57,10 +57,11 @@ class LearningCurve(NamedTuple):
 
 def learning_numbers(run: Run, arm: str) -> LearningCurve | None:
     """The learning curve of one arm; None when it never classified anything."""
-    mine = ((run.curves["arm"] == arm).to_numpy()) & ~np.isnan(run.curve_rows).all(axis=1)
-    if not mine.any():
+    mine = run.curve_places.get(arm, np.array([], dtype=int))
+    mine = mine[~np.isnan(run.curve_rows[mine]).all(axis=1)]
+    if not len(mine):
         return None
-    table, rows = run.curves[mine], run.curve_rows[mine]
+    table, rows = run.curves.iloc[mine], run.curve_rows[mine]
     folds = pd.Index([fold for fold, _ in run.rows])
     means = np.stack([np.nanmean(rows[:, folds == fold], axis=1) for fold in folds.unique()], axis=1)
     budget = table["budget"].to_numpy(float)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import fake_run
 import numpy as np
 import pandas as pd
@@ -89,7 +91,7 @@ def test_an_absent_class_is_named(run):
     counts = run.confusions.copy()
     mine = ((run.folds["arm"] == best) & (run.folds["fold"] == "session 2")).to_numpy()
     counts[mine, 1] = 0
-    changed = type(run)(**{**run.__dict__, "confusions": counts})
+    changed = replace(run, confusions=counts)
     assert aggregate.absent_classes(changed, best) == {"session 2": "happy"}
     table = aggregate.recalls(changed, best)
     assert table.loc["happy", "folds"] == 4
