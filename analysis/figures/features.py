@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
-from analysis.figures.style import BLUE, MUTED, ORANGE, WIDE, Drawn, canvas, grid_on, look, shorten
+from analysis.figures.style import BLUE, MUTED, NARROW, ORANGE, SURFACE, WIDE, Drawn, canvas, grid_on, look, shorten
 from analysis.findings import Findings
 
 
@@ -22,56 +25,102 @@ def confusion(found: Findings) -> Drawn | None:
     if not found.confusions:
         return None
     repeats = max(int(found.number(found.best, "seeds")), 1)
-    classes = [shorten(name, 14) for name in found.run.classes]
-    columns = min(len(found.confusions), 3 if len(classes) <= 5 else 2)
-    rows = -(-len(found.confusions) // columns)
+    names = [shorten(name, 14) for name in found.run.classes]
+    shape = _shape(names, len(found.confusions))
     with look():
-        figure = canvas(*_size(len(classes), rows, columns))
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes in grid.flat[len(found.confusions) :]:
+        figure = canvas(shape.width, shape.height)
+        grid = list(figure.subplots(shape.rows, shape.columns, squeeze=False).flat)
+        for index, (axes, (title, counts)) in enumerate(zip(grid, found.confusions.items(), strict=False)):
+            _matrix(axes, counts, repeats, shape.cell)
+            _names(axes, names, shape, index, len(found.confusions))
+            axes.set_title(title if len(found.confusions) > 1 else "")
+        for axes in grid[len(found.confusions) :]:
             axes.set_visible(False)
-        for index, (axes, (name, counts)) in enumerate(zip(grid.flat, found.confusions.items(), strict=False)):
-            image = _matrix(axes, counts, repeats, classes, first=index % columns == 0)
-            if len(found.confusions) > 1:
-                axes.set_title(name)
-        bar = figure.colorbar(image, ax=grid, shrink=0.8 / rows, label="% of the true class")
-        bar.outline.set_visible(False)
-    seeds = f"; counts are means over {repeats} seeds" if repeats > 1 else ""
+    seeds = f", means over {repeats} seeds" if repeats > 1 else ""
     each = ", in each condition" if len(found.confusions) > 1 else ""
-    caption = f"Test utterances of {found.name(found.best)}, all folds together{each}{seeds}."
+    caption = (
+        f"Test utterances of {found.name(found.best)}, all folds together{each}: percent of the true class, which the "
+        f"shade shows, and below it how many{seeds}."
+    )
     return Drawn("confusion", "Confusion on test", caption, figure)
 
 
-def _size(classes: int, rows: int, columns: int) -> tuple[float, float]:
-    """Width and height: a matrix alone has room, several share the page's width."""
-    one = max(2.6, 0.62 * classes + 1.3)
-    if columns == 1:
-        return min(one + 0.7, WIDE), min(one, WIDE * 0.9)
-    # What is left beside the names, the bar and between the matrices; above it a title, below it names.
-    return WIDE, rows * min(one + 0.3, (WIDE - 1.5) / columns + 0.92)
+class Shape(NamedTuple):
+    """Panels of the confusion figure, and its measures in inches; `cell` is the side of one cell."""
+
+    rows: int
+    columns: int
+    width: float
+    height: float
+    cell: float
 
 
-def _matrix(axes: Axes, counts: np.ndarray, repeats: int, classes: list[str], *, first: bool) -> AxesImage:
-    percent = row_percent(counts)
-    image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
-    _cells(axes, percent, counts / repeats)
-    axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), classes if first else [""] * len(classes))
-    axes.set_xlabel("Predicted")
+def _shape(names: Sequence[str], matrices: int) -> Shape:
+    """One matrix fills a column of a paper, or both where it has many classes; several stand side by side."""
+    columns = min(matrices, 3 if len(names) <= 5 else 2)
+    rows = -(-matrices // columns)
+    width = NARROW if matrices == 1 and len(names) <= 5 else WIDE
+    beside = _LETTER * max(map(len, names)) + 0.4
+    side = min((width - beside - 0.12 * columns) / columns, 5.4)
+    under = _LETTER * max(map(len, names)) * (0.6 if _slanted(names, side / len(names)) else 0) + 0.5
+    return Shape(rows, columns, width, rows * (side + (0.28 if matrices > 1 else 0.05)) + under, side / len(names))
+
+
+#: Width of a letter of a class's name.
+_LETTER = 0.068
+
+
+def _slanted(names: Sequence[str], cell: float) -> bool:
+    """Whether names are too long to stand side by side under their columns."""
+    return _LETTER * max(map(len, names)) > cell
+
+
+def _names(axes: Axes, names: list[str], shape: Shape, index: int, matrices: int) -> None:
+    """Class names: left of the first matrix of a row, under the last of a column."""
+    first, last = index % shape.columns == 0, index + shape.columns >= matrices
+    places = np.arange(len(names)) + 0.5
+    slant: dict[str, Any] = (
+        {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if _slanted(names, shape.cell) else {}
+    )
+    axes.set_xticks(places, names if last else [""] * len(names), **slant)
+    axes.set_yticks(places, names if first else [""] * len(names))
+    axes.set_xlabel("Predicted" if last else "")
     axes.set_ylabel("True" if first else "")
+
+
+def _matrix(axes: Axes, counts: np.ndarray, repeats: int, cell: float) -> None:
+    percent = row_percent(counts)
+    # Outlines rather than a picture: sharp at any size, and cells apart on light and on dark.
+    axes.pcolormesh(np.ma.masked_invalid(percent), cmap=_SHADES, vmin=0, vmax=100, edgecolor=SURFACE, linewidth=1)
+    axes.set_ylim(len(counts), 0)
+    axes.set_aspect("equal")
     axes.grid(False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return image
-
-
-def _cells(axes: Axes, percent: np.ndarray, counts: np.ndarray) -> None:
-    size = 7.5 if len(percent) <= 6 else 6.2
     for truth, predicted in np.ndindex(*percent.shape):
-        value = percent[truth, predicted]
-        colour = "#ffffff" if value > 55 else "#1c1c1e"
-        text = "no\nutterances" if np.isnan(value) else f"{value:.0f} %\n{counts[truth, predicted]:,.0f}"
-        axes.text(predicted, truth, text, ha="center", va="center", fontsize=size, color=colour, linespacing=1.25)
+        if np.isnan(percent[truth, predicted]):
+            continue
+        _cell(axes, truth, predicted, float(percent[truth, predicted]), float(counts[truth, predicted] / repeats), cell)
+    for truth in np.flatnonzero(counts.sum(axis=1) == 0):
+        axes.text(len(counts) / 2, truth + 0.5, "no utterances", ha="center", va="center", color=MUTED, fontsize=7.5)
+
+
+_SHADES = mpl.colormaps["Blues"]
+
+
+def _cell(axes: Axes, truth: int, predicted: int, percent: float, count: float, cell: float) -> None:
+    """Percent over the count, in ink that stands out from the shade."""
+    ink = "#ffffff" if _luminance(_SHADES(percent / 100)) < 0.179 else "#000000"
+    size = float(np.clip(15 * cell, 5.2, 8.5))
+    place: dict[str, Any] = {"x": predicted + 0.5, "ha": "center", "color": ink}
+    axes.text(y=truth + 0.47, s=f"{percent:.0f} %", va="bottom", fontsize=size, **place)
+    axes.text(y=truth + 0.55, s=f"{count:,.0f}", va="top", fontsize=0.86 * size, **place)
+
+
+def _luminance(colour: tuple[float, ...]) -> float:
+    """Relative luminance of a colour as WCAG 2 defines it; white is 1."""
+    parts = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3])
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
 
 
 def generation(found: Findings) -> Drawn | None:
