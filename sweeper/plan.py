@@ -16,8 +16,9 @@ from sweeper.arms import ablation_arms, left_out, reference_arm, rows_in_effect,
 from sweeper.check import active, search_space, sensitivity_grid
 from sweeper.study import Study
 from trainables import corpus as corpora
-from trainables import methods
+from trainables import known_texts, methods
 from trainables.corpus import Corpus
+from trainables.fold_check import class_warnings, context_warnings
 from trainables.methods import Method
 from trainables.protocols import Fold, cut
 
@@ -49,7 +50,7 @@ class Plan:
         folds: The folds.
         groups: The arms by kind, in the order in which they run.
         space: The searched ranges.
-        notes: What of the study has no effect, and what the protocol warns of.
+        notes: What of the study has no effect, and what corpus, protocol and folds warn of.
     """
 
     study: Study
@@ -110,11 +111,24 @@ def make(study: Study, corpus: Corpus) -> Plan:
     """
     study = study.with_corpus(corpus.columns)
     folds, warnings = cut(corpus, study.protocol)
+    warnings += _warnings(study, corpus, folds)
     spaces = search_spaces.get(study.method)
     space = active(search_space(study, spaces), spaces, study.modalities) if study.search else {}
     groups = _groups(study, spaces, space, methods.get(study.method))
     notes = (*corpus.warnings, *warnings, *left_out(study, spaces))
     return Plan(study, corpus.name, folds, groups, space, notes)
+
+
+def _warnings(study: Study, corpus: Corpus, folds: tuple[Fold, ...]) -> tuple[str, ...]:
+    """What the content of the folds can mislead a reader about, methods in mind."""
+    configs = {study.method: study.method_config(), **study.baseline_configs()}
+    turns = {name: methods.get(name).turns for name in configs}
+    reading = {name: field for name, field in turns.items() if field and get_field(configs[name], field) != 1}
+    return (
+        *known_texts.warnings(corpus, folds, lambda: corpora.kinds(study.corpus, corpus)),
+        *context_warnings(corpus, folds, study.protocol, reading),
+        *class_warnings(corpus, folds),
+    )
 
 
 def concurrent(study: Study) -> int:

@@ -21,6 +21,7 @@ from sweeper.arms import rows_in_effect
 from sweeper.results import Writer, replace_text
 from sweeper.study import Study
 from trainables import methods
+from trainables.fold_check import class_counts
 from trainables.methods import Method
 from trainables.protocols import Fold
 from trainables.task import Task
@@ -145,6 +146,7 @@ def _fold(fold: Fold, task: Task) -> dict[str, Any]:
     parts = {"train": fold.train, "dev": fold.dev, "test": fold.test}
     return {
         "name": fold.name,
+        "classes": class_counts(task.corpus, fold),
         **{name: len(rows) for name, rows in parts.items()},
         "speakers": {name: sorted({str(each) for each in speakers[rows]}) for name, rows in parts.items()},
     }

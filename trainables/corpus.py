@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from trainables import corpus_features
+from trainables import corpus_features, corpus_rows
 from trainables.corpus_files import File, Files, in_memory, open_folder, text_column
 from trainables.corpus_rows import Where, joined, matching
 from trainables.errors import InputError
@@ -140,6 +140,20 @@ def read(
     except InputError as error:
         raise InputError(f"unlabeled: {error}") from None
     return with_unlabeled(corpus, other)
+
+
+def kinds(path: str | Path, corpus: Corpus) -> dict[str, np.ndarray]:
+    """Columns by which a part of a corpus can be used alone; see `corpus_rows.kinds`.
+
+    A column whose value tells the class, such as the corpus's own label, is none: it selects classes.
+
+    Raises:
+        InputError: If the folder cannot be read.
+    """
+    files = builtin() if str(path) == BUILTIN else open_folder(Path(path))
+    labeled, found = corpus.labels >= 0, corpus_rows.kinds(files, corpus.utterances["utterance_id"].tolist())
+    classes = pd.Series(corpus.labels[labeled])
+    return {name: each for name, each in found.items() if classes.groupby(each[labeled]).nunique().max() > 1}
 
 
 def with_unlabeled(corpus: Corpus, other: Corpus) -> Corpus:

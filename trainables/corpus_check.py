@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,22 @@ from trainables.protocols import Allowance, allowed
 
 #: Share of text vectors found in several sessions from which on it is worth a warning.
 REPEATED_SHARE = 0.1
+#: What corpora call speakers whom nobody knows.
+NAMELESS = (
+    "unknown",
+    "unk",
+    "n/a",
+    "none",
+    "null",
+    "nan",
+    "?",
+    "-",
+    "",
+    "other",
+    "others",
+    "various",
+    "multiple",
+)
 
 
 @dataclass(frozen=True)
@@ -102,7 +118,7 @@ def summarise(path: str | Path) -> CorpusSummary:
         splits=_counts(corpus, "split"),
         dialogues=int(table["dialogue"].nunique()),
         columns=_columns(files, corpus, used),
-        warnings=warnings + corpus.warnings,
+        warnings=(*warnings, *corpus.warnings, *_cut_dependent(corpus)),
         protocols=tuple(allowed(corpus)),
     )
 
@@ -157,10 +173,24 @@ def content_warnings(
         if len(constant := _constant(values)):
             places = ", ".join(map(str, constant[:5])) + (", ..." if len(constant) > 5 else "")
             found.append(f"{column}: {len(constant)} of {values.shape[1]} columns do not vary (index {places})")
-    found += _repeated(utterances, features, present)
+    return [*found, *_nameless(utterances), *_twice(features, present)]
+
+
+def _cut_dependent(corpus: Corpus) -> Iterator[str]:
+    """What may matter or not, depending on the protocol: `known_texts` and `fold_check` say whether it does."""
+    yield from _repeated(corpus)
     for level in ("session", "speaker"):
-        found += _absent_classes(utterances, level)
-    return found
+        yield from _absent_classes(corpus.utterances, level)
+
+
+def _nameless(utterances: pd.DataFrame) -> Iterator[str]:
+    plain = utterances["speaker"].str.casefold().str.strip(" <>()[]._")
+    for name in utterances["speaker"][plain.isin(NAMELESS)].unique():
+        count = int((utterances["speaker"] == name).sum())
+        yield (
+            f"{count:,} utterances are of speaker {name!r}, which counts as one: if these are several people, or are "
+            "named elsewhere too, parts of a fold share speakers without showing it"
+        )
 
 
 def _constant(values: np.ndarray) -> np.ndarray:
@@ -168,28 +198,26 @@ def _constant(values: np.ndarray) -> np.ndarray:
     return np.flatnonzero(values.min(axis=0) == values.max(axis=0))
 
 
-def _repeated(
-    utterances: pd.DataFrame, features: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]
-) -> list[str]:
-    warnings = []
-    if "text" in features:
-        there = present["text"]
-        sessions = utterances["session"][there].to_numpy(dtype=object)
-        pairs = pd.DataFrame({"key": _row_keys(features["text"][there]), "session": sessions})
-        repeated = pairs.groupby("key")["session"].transform("nunique") > 1
-        if repeated.mean() >= REPEATED_SHARE:
-            warnings.append(
-                f"texts repeat: {repeated.sum()} of {len(pairs)} utterances ({repeated.mean():.0%}) have a text that "
-                "also occurs in another session, so test texts may be known from training"
-            )
+def _repeated(corpus: Corpus) -> Iterator[str]:
+    if "text" not in corpus.features:
+        return
+    there = corpus.present["text"]
+    sessions = corpus.utterances["session"][there].to_numpy(dtype=object)
+    pairs = pd.DataFrame({"key": _row_keys(corpus.features["text"][there]), "session": sessions})
+    repeated = pairs.groupby("key")["session"].transform("nunique") > 1
+    if repeated.mean() >= REPEATED_SHARE:
+        yield (
+            f"texts repeat: {repeated.sum()} of {len(pairs)} utterances ({repeated.mean():.0%}) have a text that "
+            "also occurs in another session, so test texts may be known from training"
+        )
+
+
+def _twice(features: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]) -> Iterator[str]:
     for modality in ("audio", "video"):
         if modality in features:
             same = pd.Series(_row_keys(features[modality][present[modality]])).duplicated(keep=False).sum()
             if same:
-                warnings.append(
-                    f"{modality}: {same} utterances have the very vector of another; is a recording in twice?"
-                )
-    return warnings
+                yield f"{modality}: {same} utterances have the very vector of another; is a recording in twice?"
 
 
 def _row_keys(values: np.ndarray) -> np.ndarray:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from trainables.corpus_files import Files, text_column
+from trainables.corpus_files import DESCRIPTION, Files, text_column
 from trainables.errors import InputError
 
 #: Column values that select utterances: column -> value, or values.
@@ -43,6 +44,34 @@ def matching(files: Files, position: Mapping[str, int], where: Where) -> np.ndar
     if not keep.any():
         raise InputError(f"where: no utterance of corpus {files.corpus} has all of these values")
     return keep
+
+
+def kinds(files: Files, ids: Sequence[str], most: int = 12) -> dict[str, np.ndarray]:
+    """Columns that `matching` could select a kind of utterances by: text of 2 to 12 values.
+
+    Args:
+        files: The corpus's files.
+        ids: The utterances wanted; those of another corpus have no value.
+        most: Columns with more values are left out.
+
+    Returns:
+        Column -> values, "" where there is none, shape (len(ids),), objects.
+    """
+    position = {name: row for row, name in enumerate(each for file in files.main for each in files.ids[file.name])}
+    rows = [position.get(each, -1) for each in ids]
+    names = {field.name for file in files.main for field in file.schema if _is_text(field.type)} - set(DESCRIPTION)
+    found = {}
+    for name in sorted(names):
+        known = [*_column(files, position, name), None]
+        values = np.array([known[row] or "" for row in rows], dtype=object)
+        if 2 <= len(set(values) - {""}) <= most:
+            found[name] = values
+    return found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _column(files: Files, position: Mapping[str, int], column: str) -> np.ndarray:

@@ -52,6 +52,8 @@ class Method:
             (rows, utterances, classes), from the artifacts of a trained task.
         measures: What its diagnostics say, for the report: name of the measure -> (title, meaning with its unit and
             what a bad value is).
+        turns: Config field that says how many turns of a dialogue are read together, where a method reads others beside
+            the utterance it classifies: 1 is the utterance alone. Empty for methods that read no others.
         version: Raised whenever the same config would give other numbers.
     """
 
@@ -63,6 +65,7 @@ class Method:
     predict: Callable[[Any, Mapping[str, Tensors], Any], Any]
     version: int
     measures: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    turns: str = ""
 
     def active(self, config: BaseModel) -> tuple[Stage, ...]:
         """The stages a config asks for, in order."""

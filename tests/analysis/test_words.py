@@ -112,6 +112,18 @@ def test_texts_of_corpus_and_protocol_are_passed_on(run):
     assert _said(replace(run, provenance={**run.provenance, "corpus": corpus, "warnings": ["w1"]}), "w1")
 
 
+def test_absent_classes_are_said_once(run):
+    counts = run.confusions.copy()
+    counts[:, 2] = 0
+    lacking = replace(run, confusions=counts)
+    assert _said(lacking, "Classes are absent from test")
+    # A run that records the classes of its folds has warned of them before it began.
+    folds = [{**fold, "classes": {"test": [60, 60, 0, 60]}} for fold in run.provenance["folds"]]
+    told = {**run.provenance, "folds": folds, "warnings": ["classes are absent from test in 5 of 5 folds"]}
+    texts = cautions(Findings(replace(lacking, provenance=told)))
+    assert [text for text in texts if "absent from test" in text] == ["classes are absent from test in 5 of 5 folds"]
+
+
 def test_a_value_at_the_edge_is_said(run):
     space = {"low": 0.0001, "high": run.arm(Findings(run).best)["config"]["align.alpha"], "log": True}
     changed = replace(run, provenance={**run.provenance, "parameters": {"align.alpha": space}})

@@ -4,6 +4,7 @@ import os
 
 import made_corpus
 import made_run
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -149,3 +150,31 @@ def test_arms_at_a_time_are_those_the_cores_hold():
     assert plan.concurrent(_study()) == cores
     assert plan.concurrent(_study(resources={"concurrent": 1})) == 1
     assert plan.concurrent(_study(resources={"cpus_per_trial": 2 * cores})) == 1
+
+
+def test_what_folds_can_mislead_about_is_noted_before_anything_starts(tmp_path):
+    """Two speakers of a session share its dialogues, and read each other's script."""
+    folder = made_corpus.make(tmp_path / "toy")
+    (path,) = folder.glob("*.parquet")
+    table = pq.read_table(path)
+    turns, names = (table[column].to_pylist() for column in ("turn", "utterance_id"))
+    kind = ["read" if turn < 6 else "free" for turn in turns]
+    script = [f"this is line number {turn % 4}" for turn in turns]
+    said = [script[row] if each == "read" else f"mine is {names[row]} here" for row, each in enumerate(kind)]
+    pq.write_table(table.append_column("transcript", [said]).append_column("scenario", [kind]), path)
+    study = _study(
+        corpus=str(folder), method="subspace_mapping", config={}, baselines=["linear"], modalities=["audio", "text"],
+        protocol={"kind": "leave-one-speaker-out"},
+    )  # fmt: skip
+    made, out = plan.make(study, corpora.load(folder)), io.StringIO()
+    Console(width=200, file=out).print(render.plan(made, None))
+    for begins, holds in (
+        ("KNOWN TEXTS: ", "where: {scenario: free} keeps"),
+        ("DEV READS TEST: subspace_mapping ", "(fuse.max_turns), and in 8 of 8 folds 100%"),
+        ("classes have fewer than 10 utterances in test of 8 of 8 folds", "moves the UAR"),
+    ):
+        (note,) = [each for each in made.notes if each.startswith(begins)]
+        assert holds in note
+        assert note in " ".join(out.getvalue().split())
+    alone = study.model_copy(update={"config": {"fuse": {"max_turns": 1}}})
+    assert not [each for each in plan.make(alone, corpora.load(folder)).notes if each.startswith("DEV READS")]

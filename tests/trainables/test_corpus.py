@@ -353,15 +353,27 @@ def test_oddities_are_told(tmp_path: Path) -> None:
     text[1] = text[2]
     label = ["sad", "sad", *["calm", "angry"] * 5]
     changes = {"audio_made3": vectors(audio), "text_made2": vectors(text), "label": label}
-    corpus = load(store(tmp_path, main=table(**changes)))
-    assert corpus.warnings == (
+    folder = store(tmp_path, main=table(**changes))
+    of_its_own = (
         "audio_made3: 1 of 3 columns do not vary (index 1)",
+        "audio: 2 utterances have the very vector of another; is a recording in twice?",
+    )
+    assert load(folder).warnings == of_its_own
+    # Whether these matter depends on the protocol: a study is told by its folds.
+    assert corpora.inspect(folder).warnings == (
+        *of_its_own,
         "texts repeat: 2 of 12 utterances (17%) have a text that also occurs in another session, so test texts may "
         "be known from training",
-        "audio: 2 utterances have the very vector of another; is a recording in twice?",
         "1 of 2 sessions lack a class (S1)",
         "4 of 4 speakers lack a class (P0, P1, P2, ...)",
     )
+
+
+@pytest.mark.parametrize(("name", "nameless"), [("Unknown", True), ("<unk>", True), ("?", True), ("Una", False)])
+def test_a_speaker_without_a_name_is_told(tmp_path: Path, name: str, nameless: bool) -> None:
+    speakers = [name if row % 4 == 3 else f"P{row % 4}" for row in range(_ROWS)]
+    said = load(store(tmp_path, main=table(speaker=speakers))).warnings
+    assert [each.partition(",")[0] for each in said] == [f"3 utterances are of speaker {name!r}"] * nameless
 
 
 def test_inspect_shows_all_there_is(tmp_path: Path) -> None:

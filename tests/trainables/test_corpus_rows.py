@@ -46,6 +46,32 @@ def test_a_class_that_is_left_out_is_no_class(folder: Path) -> None:
     assert early.labels.tolist() == [0, 0, 0, 0]
 
 
+def test_kinds_are_the_columns_that_where_could_choose_by(tmp_path: Path) -> None:
+    whole = test_corpus.table()
+    labels = whole["label"].to_pylist()
+    more = {
+        "scenario": pa.array(SCENARIO).dictionary_encode(),
+        "same": pa.array(["x"] * 12),
+        "own": pa.array([f"x{row}" for row in range(12)]),
+        "number": pa.array([0, 1] * 6),
+        "label_raw": pa.array([f"{each} {row % 2}" for row, each in enumerate(labels)]),
+    }
+    folder = test_corpus.store(tmp_path / "mine", main=test_corpus.table(**more))
+    corpus = load(folder, where={"session": "S0"})
+    found = corpora.kinds(folder, corpus)
+    # What tells the class, as the corpus's own label or an id does, is none.
+    assert list(found) == ["scenario"]
+    ids = corpus.utterances["utterance_id"]
+    assert found["scenario"].tolist() == [SCENARIO[int(each[1:])] or "" for each in ids]
+    assert corpora.kinds(corpora.BUILTIN, load(corpora.BUILTIN)) == {}
+
+
+def test_utterances_of_a_second_corpus_are_of_no_kind(folder: Path, tmp_path: Path) -> None:
+    other = load(test_corpus.store(tmp_path / "other", main=test_corpus.table(rows=4)), labeled=False)
+    both = with_unlabeled(load(folder), other)
+    assert corpora.kinds(folder, both)["scenario"].tolist() == [each or "" for each in SCENARIO] + [""] * 4
+
+
 @pytest.mark.parametrize(
     ("where", "says"),
     [

@@ -82,5 +82,6 @@ METHOD = Method(
     ),
     predict=_predict,
     measures=measure.MEASURES,
+    turns="fuse.max_turns",
     version=1,
 )
