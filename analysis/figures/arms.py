@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from analysis import aggregate
 from analysis.compare import HELPS, HURTS, Comparison, rather
 from analysis.figures.style import (
+    BAD,
     BLUE,
+    GOOD,
     GREEN,
     INK,
     MUTED,
@@ -28,8 +30,9 @@ from analysis.figures.style import (
     shorten,
     wrap,
 )
+from analysis.figures.tips import tip
 from analysis.findings import Findings
-from analysis.words import change, share
+from analysis.words import change, interval, share, with_spread
 
 #: Arms in the figure of the best.
 MOST = 12
@@ -121,9 +124,11 @@ def _arm_line(axes: Axes, place: int, line: ArmDots) -> None:
         ends = [100 * (line.mean - line.fold_std), 100 * (line.mean + line.fold_std)]
         axes.plot(ends, [place, place], color=colour, linewidth=1.6, zorder=3)
     face = colour if line.chosen else SURFACE
-    axes.scatter(100 * line.mean, place, s=34, facecolor=face, edgecolor=colour, linewidth=1.5, zorder=4)
+    dot = axes.scatter(100 * line.mean, place, s=34, facecolor=face, edgecolor=colour, linewidth=1.5, zorder=4)
+    tip(dot, f"{line.name}: dev {with_spread(line.mean, line.fold_std)} %")
     if not math.isnan(line.test):
-        axes.scatter(100 * line.test, place + 0.24, s=24, marker="D", color=ORANGE, linewidths=0, zorder=5)
+        dot = axes.scatter(100 * line.test, place + 0.24, s=24, marker="D", color=ORANGE, linewidths=0, zorder=5)
+        tip(dot, f"{line.name}: test {share(line.test)} %")
 
 
 def _legend_best(axes: Axes, lines: list[ArmDots]) -> None:
@@ -228,6 +233,10 @@ def _forest_label(line: ForestLine) -> str:
     return wrap(line.name + (" †" if line.control else ""), 34, 2)
 
 
+#: Colours of words beside marks of a colour.
+_WORDS = {GREEN: GOOD, RED: BAD}
+
+
 def verdict_colour(verdict: str) -> str:
     """Green helps, red hurts, grey for the rest."""
     return {HELPS: GREEN, HURTS: RED}.get(verdict, MUTED)
@@ -240,9 +249,10 @@ def _forest_line(axes: Axes, place: int, line: ForestLine, verdict: str) -> None
     if not math.isnan(line.low):
         axes.plot([100 * line.low, 100 * line.high], [place, place], color=colour, linewidth=1.8, zorder=3)
     face = colour if line.status == "done" else SURFACE
-    axes.scatter(100 * line.worth, place, s=36, facecolor=face, edgecolor=colour, linewidth=1.5, zorder=4)
+    dot = axes.scatter(100 * line.worth, place, s=36, facecolor=face, edgecolor=colour, linewidth=1.5, zorder=4)
+    tip(dot, f"{line.name}: {change(line.worth)} points, 95 % interval {interval(line.low, line.high)}; {verdict}")
     text = verdict + (f"\n{line.basis}" if line.basis != "test" else "")
     axes.annotate(
         text, (1.0, place), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
-        va="center", fontsize=7.5, color=colour if colour != MUTED else INK, annotation_clip=False,
+        va="center", fontsize=7.5, color=_WORDS.get(colour, INK), annotation_clip=False,
     )  # fmt: skip

@@ -14,8 +14,10 @@ from matplotlib.lines import Line2D
 
 from analysis.conditions import groups, in_words, tested
 from analysis.figures.style import COLOURS, INK, MUTED, SURFACE, WIDE, Drawn, canvas, grid_on, look, wrap
+from analysis.figures.tips import tip
 from analysis.findings import Findings
 from analysis.published import of_row, over
+from analysis.words import with_spread
 
 #: Marks of the conditions, besides their colours.
 MARKS = "osD^vP*X"
@@ -126,7 +128,8 @@ def _dot(axes: Axes, line: ConditionDots, name: str, height: float, index: int) 
         mean, std = line.scores[name]
         ends = 100 * (mean + np.nan_to_num(std) * np.array([-1, 1]))
         axes.plot(ends, [height, height], color=colour, linewidth=1.3, alpha=0.65, zorder=3)
-        axes.plot([100 * mean], [height], marker=mark, markersize=4.6, color=colour, linestyle="", zorder=4)
+        (dot,) = axes.plot([100 * mean], [height], marker=mark, markersize=4.6, color=colour, linestyle="", zorder=4)
+        tip(dot, f"{line.label}, {name}: {with_spread(mean, std)} %")
     if name in line.published:
         axes.plot(
             [100 * line.published[name]], [height], marker=mark, markersize=4.6, color=colour,

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.style import BLUE, MUTED, ORANGE, SURFACE, WIDE, Drawn, canvas, grid_on, look, shorten
+from analysis.figures.tips import tip
 from analysis.findings import Findings
-from analysis.words import plural
+from analysis.words import plural, with_spread
 
 #: Speakers drawn one by one; of more, so many of the lowest and of the highest, and a histogram of all.
 MOST, ENDS = 40, 12
@@ -84,7 +85,8 @@ def _draw(axes: Axes, shown: list[SpeakerDot | None], mean: float) -> None:
             ends = [100 * (dot.uar - dot.seed_std), 100 * (dot.uar + dot.seed_std)]
             axes.plot(ends, [place, place], color=BLUE, linewidth=1.3, alpha=0.65, zorder=2)
         face = BLUE if dot.whole else SURFACE
-        axes.scatter(100 * dot.uar, place, s=22, facecolor=face, edgecolor=BLUE, linewidth=1.2, zorder=3)
+        mark = axes.scatter(100 * dot.uar, place, s=22, facecolor=face, edgecolor=BLUE, linewidth=1.2, zorder=3)
+        tip(mark, f"{dot.name}: {with_spread(dot.uar, dot.seed_std)} %, {dot.n:,} utterances")
         _beside(axes, place, f"{dot.n:,}")
     _beside(axes, -1, "n")
     axes.set_yticks(range(len(shown)), ["⋮" if dot is None else shorten(dot.name, 28) for dot in shown])

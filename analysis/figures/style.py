@@ -30,6 +30,8 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, "#a08c00", "#7f7f80")
 #: The same for points that are drawn as pixels, which follow no theme: to be read on light and on dark.
 FIXED = ("#1f83c2", ORANGE, "#12a27b", PURPLE, RED, SKY, "#a08c00", "#7f7f80")
 INK, MUTED, GRID, SURFACE = "#1b1b1d", "#6b6b6e", "#d9d9dc", "#fefefd"
+#: Green and red for words, which need more contrast than marks do.
+GOOD, BAD = "#00694d", "#a63c00"
 _THEMED = {
     BLUE: "var(--blue)",
     GREEN: "var(--green)",
@@ -37,6 +39,8 @@ _THEMED = {
     MUTED: "var(--muted)",
     GRID: "var(--line)",
     SURFACE: "var(--surface)",
+    GOOD: "var(--good)",
+    BAD: "var(--bad)",
 }
 
 #: Widths in inches: both columns of a two-column paper, and one.

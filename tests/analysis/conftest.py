@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import fake_run
 import pytest
 from hypothesis import settings
 
+from analysis import report
 from analysis.figures import style
 from analysis.findings import Findings
 from analysis.run import Run, load
@@ -71,3 +73,29 @@ def several_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def several(several_folder: Path) -> Run:
     return load(several_folder)
+
+
+@pytest.fixture(scope="session")
+def written(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the full run, with pictures in none but SVG; not to be changed."""
+    return report.write([folder], tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run whose every name is markup, with an ablation row that became no arm."""
+    plan = fake_run.Plan(
+        name=fake_run.HOSTILE,
+        classes=("<b>", "$x$", "a&b", "x" * 200),
+        ablation={fake_run.HOSTILE: -0.05},
+        corpus=fake_run.HOSTILE,
+        warnings=(fake_run.HOSTILE,),
+        search=3,
+        stopped=0,
+        flagged=0,
+    )
+    folder = fake_run.write(tmp_path_factory.mktemp("runs") / "hostile", plan)
+    provenance = json.loads((folder / "provenance.json").read_text())
+    provenance["ablation"]["Without what is not there"] = {"claim": "", "control": False, "published": []}
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    return report.write([folder])

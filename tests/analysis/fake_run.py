@@ -14,6 +14,8 @@ import yaml
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 REASONS = {"failed": "diverged: loss is not finite at epoch 3", "stopped": "stopped by asha"}
+#: A name that is markup, a script, an attribute's end and a template.
+HOSTILE = "</p></template><script>alert('x')</script> \"q\" onload=alert(1) & {{ 7 * 7 }}"
 USEFUL, USELESS = "Without the useful part", "Without the useless part"
 
 
