@@ -64,13 +64,26 @@ def _folds(found: Findings) -> Iterator[str]:
         yield f"There are only {folds} folds: intervals are wide, and small effects cannot be told from noise."
 
 
+#: More flagged arms than this that would have been chosen are said in one sentence.
+FEW_FLAGGED = 3
+
+
 def _flags(found: Findings) -> Iterator[str]:
-    for arm in search.flagged(found.run).itertuples(index=False):
-        if arm.passed_over:
-            yield (
-                f"{arm.name} scored higher on dev ({share(float(cast('float', arm.score)))} %) than the arm chosen, "
-                f"but is flagged ({arm.flags}) and was not chosen."
-            )
+    flagged = search.flagged(found.run)
+    passed = flagged[flagged["passed_over"].astype(bool)].sort_values("score", ascending=False, kind="stable")
+    if len(passed) > FEW_FLAGGED:
+        best = passed.iloc[0]
+        yield (
+            f"{len(passed):,} arms scored higher on dev than the arm chosen, but are flagged "
+            f"({_some(list(dict.fromkeys(passed['flags'])))}) and were not chosen; the highest is {best['name']} "
+            f"({share(float(best['score']))} %)."
+        )
+        return
+    for arm in passed.itertuples(index=False):
+        yield (
+            f"{arm.name} scored higher on dev ({share(float(cast('float', arm.score)))} %) than the arm chosen, "
+            f"but is flagged ({arm.flags}) and was not chosen."
+        )
 
 
 def _edges(found: Findings) -> Iterator[str]:

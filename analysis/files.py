@@ -39,7 +39,7 @@ def latex(table: Table) -> str:
     align = "".join(_align(column, [cells[i] for cells in rows]) for i, column in enumerate(table.columns))
     head = " & ".join(latex_escape(column.heading) for column in table.columns)
     body = [" & ".join(map(latex_escape, cells)) + r" \\" for cells in rows]
-    caption = f"{latex_escape(table.title)}. {latex_escape(table.note)}"
+    caption = f"{latex_escape(table.title)}. {latex_escape(table.full_note)}"
     return "\n".join(
         [
             "% needs \\usepackage{booktabs}",

@@ -11,6 +11,9 @@ import pandas as pd
 
 from analysis.words import with_spread
 
+#: Lines of a table that are printed at most; the CSV has them all.
+MOST = 100
+
 
 class Column(NamedTuple):
     """A printed column.
@@ -53,7 +56,7 @@ class Table(NamedTuple):
         note: How its numbers were taken.
         frame: The numbers, one row a line; what the CSV holds.
         columns: What is printed of it.
-        printed: Positions of the lines that are printed; None is all. The CSV has them all.
+        printed: Positions of the lines that are printed; None is the first `MOST`. The CSV has them all.
     """
 
     key: str
@@ -71,8 +74,15 @@ class Table(NamedTuple):
         """The printed text and the number behind it, row by row."""
         return [[_cell(column, row) for column in self.columns] for row in self._printed()]
 
+    @property
+    def full_note(self) -> str:
+        """The note, and how many lines there are where not all are printed."""
+        if self.printed is not None or len(self.frame) <= MOST:
+            return self.note
+        return f"{self.note} The first {MOST} of {len(self.frame):,} lines; the CSV has them all."
+
     def _printed(self) -> Iterator[Any]:
-        lines = self.frame if self.printed is None else self.frame.iloc[list(self.printed)]
+        lines = self.frame.head(MOST) if self.printed is None else self.frame.iloc[list(self.printed)]
         return iter(lines.itertuples(index=False))
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import glossary
+from analysis import files, glossary
 from analysis.findings import Findings
-from analysis.table import Column, Table, spread_column
+from analysis.table import MOST, Column, Table, spread_column
 from analysis.tables import tables
 from analysis.words import change, interval, share, with_spread
 
@@ -55,6 +55,16 @@ def test_only_printed_lines_are_printed():
     made = table(FRAME, Column("Name", lambda r: r.name, numeric=False), printed=(1,))
     assert made.cells() == [["b"]]
     assert len(made.lines()) == 1
+
+
+def test_long_tables_are_cut_and_say_so():
+    frame = pd.DataFrame({"x": range(MOST + 1)})
+    long, short = (table(lines, Column("x", lambda r: f"{r.x}")) for lines in (frame, frame.head(MOST)))
+    assert len(long.cells()) == len(long.lines()) == len(short.cells()) == MOST
+    assert long.full_note == "Note. The first 100 of 101 lines; the CSV has them all."
+    assert short.full_note == "Note."
+    assert "of 101 lines" in files.latex(long)
+    assert files.csv(long).count("\n") == MOST + 2
 
 
 def test_numeric_columns_of_a_report_can_be_sorted(run):

@@ -87,6 +87,19 @@ def _said(run, part: str) -> bool:
     return any(part in text for text in cautions(Findings(run)))
 
 
+def test_many_flagged_arms_are_one_caution(run):
+    best = run.trials["score"].max()
+    others = (run.trials["kind"] == "search") & (run.trials["status"] == "done") & ~run.trials["is_best"]
+    assert others.sum() > 3
+    scores = run.trials["score"].mask(others, best + np.arange(len(run.trials)) / 1000)
+    flags = [("collapsed",) if mine else () for mine in others]
+    texts = cautions(Findings(replace(run, trials=run.trials.assign(score=scores, flags=flags))))
+    (text,) = [text for text in texts if "flagged" in text]
+    highest = run.trials["name"][scores.idxmax()]
+    assert text.startswith(f"{others.sum()} arms scored higher on dev than the arm chosen, but are flagged (collapsed)")
+    assert f"the highest is {highest} ({100 * scores.max():.1f} %)" in text
+
+
 def test_cautions_of_a_sound_run_are_few(run):
     texts = cautions(Findings(run))
     assert any("but is flagged (generator collapsed)" in text for text in texts)
