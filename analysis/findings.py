@@ -20,6 +20,8 @@ from analysis import (
     losses,
     optimism,
     projection,
+    response,
+    rungs,
     search,
     sensitivity,
     stages,
@@ -28,7 +30,9 @@ from analysis.conditions import Worth
 from analysis.evidence import Evidence
 from analysis.factorial import Design, Effect
 from analysis.optimism import Optimism
+from analysis.response import Response
 from analysis.run import Run
+from analysis.rungs import Rungs
 
 
 class Shown(NamedTuple):
@@ -194,6 +198,16 @@ class Findings:
         controls = controls[controls["name"].map(self.is_control).astype(bool)]
         arms = [arm for arm in (self.best, self.reference, self.paper) if arm]
         return stages.gains(self.run, [*arms, *controls["arm"]])
+
+    @cached_property
+    def response(self) -> Response | None:
+        """What the search teaches about its parameters; None where nothing was searched."""
+        return response.response(self.run, np.random.default_rng(SEED))
+
+    @cached_property
+    def rungs(self) -> Rungs | None:
+        """What stopping early risked; None where nothing was stopped."""
+        return rungs.rungs(self.run, np.random.default_rng(SEED))
 
     @cached_property
     def saved(self) -> search.Saved:

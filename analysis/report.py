@@ -32,12 +32,17 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("spread", "Where spread comes from", (), ("spread",)),
     ("published", "Beside the paper", (), ("published",)),
     ("stages", "What the last stage adds", (), ("stage_gains",)),
-    ("sensitivity", "Sensitivity", ("sensitivity",), ("sensitivity",)),
+    (
+        "sensitivity",
+        "Sensitivity",
+        ("sensitivity", "importance", "partial_dependence", "contour"),
+        ("sensitivity", "robust", "importance", "surrogate"),
+    ),
     ("errors", "What the best arm confuses", ("confusion",), ("recalls", "recalls_by_arm", "folds")),
     ("speakers", "By test speaker", ("speakers",), ("speakers",)),
     ("measured", "What the stages made", ("generation", "tsne*"), ("diagnostics", "diagnostics_by_arm")),
-    ("search", "The search", ("best_so_far", "search"), ("failed", "flagged")),
-    ("training", "Training", ("learning", "losses", "saved"), ()),
+    ("search", "The search", ("best_so_far", "parallel", "search", "saved", "rungs"), ("rungs", "failed", "flagged")),
+    ("training", "Training", ("learning", "losses"), ()),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from analysis.run import Run
 EDGE = 0.02
 
 _CANDIDATES = ("reference", "search")
+_NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 
 
 class Saved(NamedTuple):
@@ -50,14 +52,14 @@ class Edge(NamedTuple):
     end: str
 
 
+def candidates(trials: pd.DataFrame) -> pd.Series:
+    """Arms of the search, and the reference."""
+    return trials["kind"].isin(_CANDIDATES)
+
+
 def eligible(trials: pd.DataFrame) -> pd.Series:
     """Arms that selection may choose: from the search or the reference, done, unflagged, with a score."""
-    return (
-        trials["kind"].isin(_CANDIDATES)
-        & (trials["status"] == "done")
-        & (trials["flags"].map(len) == 0)
-        & trials["score"].notna()
-    )
+    return candidates(trials) & (trials["status"] == "done") & (trials["flags"].map(len) == 0) & trials["score"].notna()
 
 
 def best_arm(run: Run) -> str | None:
@@ -92,7 +94,7 @@ def best_so_far(run: Run) -> pd.DataFrame:
         ``order`` (from 1), ``arm``, ``name``, ``status``, ``flagged``, ``score`` (dev), ``best`` (so far,
         among arms that may be chosen; NaN before the first), ``hours`` (since the first arm began, NaN if unknown).
     """
-    trials = run.trials[run.trials["kind"].isin(_CANDIDATES)].sort_values("finished_order", kind="stable")
+    trials = run.trials[candidates(run.trials)].sort_values("finished_order", kind="stable")
     able = eligible(trials)
     order = np.arange(1, len(trials) + 1)
     began = trials["started_at"].min() if "started_at" in trials and len(trials) else math.nan
@@ -109,6 +111,17 @@ def best_so_far(run: Run) -> pd.DataFrame:
             "hours": ((ended - began) / 3600).to_numpy(dtype=float),
         }
     )
+
+
+def dev_at(run: Run, budgets: Sequence[int]) -> pd.DataFrame:
+    """Dev UAR after given numbers of classifying epochs.
+
+    Returns:
+        Indexed by arm, a column for each of `budgets`; NaN where an arm did not get so far.
+    """
+    there = run.curves["dev_uar"].notna() & run.curves["budget"].isin(list(budgets))
+    read = run.curves.loc[there].pivot_table(index="arm", columns="budget", values="dev_uar", aggfunc="last")
+    return read.reindex(columns=list(budgets))
 
 
 def saved(run: Run) -> Saved:
@@ -131,7 +144,30 @@ def saved(run: Run) -> Saved:
 
 def failed(run: Run) -> pd.DataFrame:
     """Failed arms: ``name``, ``kind``, ``reason``, ``epochs``."""
-    return run.trials[run.trials["status"] == "failed"][["name", "kind", "reason", "epochs"]]
+    arms = run.trials[run.trials["status"] == "failed"]
+    return arms[["name", "kind", "reason", "epochs"]].reset_index(drop=True)
+
+
+def failures(run: Run) -> pd.DataFrame:
+    """Failed arms by reason, the most frequent first; reasons that differ in their numbers alone are one.
+
+    Returns:
+        ``reason`` (numbers that differ as an ellipsis), ``arms`` (how many), ``such_as`` (three of them), ``names``, ``epochs_low`` and
+        ``epochs_high`` (fewest and most that they had seen).
+    """
+    arms = failed(run)
+    groups = arms.groupby(arms["reason"].str.replace(_NUMBER, "…", regex=True), sort=False)
+    table = pd.DataFrame(
+        {
+            "reason": [key if len(set(mine["reason"])) > 1 else mine["reason"].iloc[0] for key, mine in groups],
+            "arms": [len(mine) for _, mine in groups],
+            "such_as": [", ".join(mine["name"].astype(str)[:3]) + " …" * (len(mine) > 3) for _, mine in groups],
+            "names": [", ".join(mine["name"].astype(str)) for _, mine in groups],
+            "epochs_low": [mine["epochs"].min() for _, mine in groups],
+            "epochs_high": [mine["epochs"].max() for _, mine in groups],
+        }
+    )
+    return table.sort_values("arms", ascending=False, kind="stable", ignore_index=True)
 
 
 def flagged(run: Run) -> pd.DataFrame:
@@ -139,7 +175,7 @@ def flagged(run: Run) -> pd.DataFrame:
 
     ``passed_over``: the arm scored higher on dev than the one chosen, which it would have been but for its flag.
     """
-    arms = run.trials[run.trials["flags"].map(len) > 0]
+    arms = run.trials[run.trials["flags"].map(len) > 0].reset_index(drop=True)
     best = best_arm(run)
     bar = run.arm(best)["score"] if best else math.inf
     return pd.DataFrame(
@@ -148,7 +184,7 @@ def flagged(run: Run) -> pd.DataFrame:
             "kind": arms["kind"],
             "score": arms["score"],
             "flags": arms["flags"].map(lambda flags: ", ".join(map(str, flags))),
-            "passed_over": arms["kind"].isin(_CANDIDATES)
+            "passed_over": candidates(arms)
             & (arms["status"] == "done")
             & (arms["score"] > bar)
             & (arms["arm"] != best),

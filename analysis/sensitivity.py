@@ -30,6 +30,7 @@ class Point(NamedTuple):
         test: Test UAR, mean of fold means; NaN unless done.
         change: Test UAR minus the reference's, paired; NaN unless done.
         fold_std: Spread over folds of the paired change; NaN with one fold.
+        seed_std: Spread of the paired change between seeds within a fold; NaN with one seed.
         fold_changes: The change, fold by fold.
         verdict: On the value against the reference, adjusted over all values of all parameters.
     """
@@ -42,6 +43,7 @@ class Point(NamedTuple):
     test: float
     change: float
     fold_std: float
+    seed_std: float
     fold_changes: tuple[float, ...]
     verdict: str
 
@@ -160,6 +162,7 @@ def _point(value: Any, position: float, found: Comparison, score: float) -> Poin
         test=found.uar if done else math.nan,
         change=one.difference if one else math.nan,
         fold_std=one.fold_std if one else math.nan,
+        seed_std=one.seed_std if one else math.nan,
         fold_changes=one.fold_differences if one else (),
         verdict=found.verdict,
     )
@@ -177,6 +180,7 @@ def _reference_point(run: Run, reference: str, value: Any, position: float) -> P
         test=float(summary["uar"].iloc[0]),
         change=0.0,
         fold_std=0.0,
+        seed_std=0.0,
         fold_changes=(0.0,) * int(summary["folds"].iloc[0]),
         verdict="the reference",
     )
@@ -196,3 +200,50 @@ def spread(curve: Curve) -> float:
     """Largest minus smallest mean test UAR over the tested values; NaN when only the reference is done."""
     tested = [point.test for point in curve.points if not math.isnan(point.test)]
     return float(np.ptp(tested)) if len(tested) > 1 else math.nan
+
+
+class Reach(NamedTuple):
+    """How far a parameter can be moved from the reference's value.
+
+    Attributes:
+        parameter: Path of the config field.
+        reference: The reference's own value.
+        tested: The values tested, in order, the reference's own among them.
+        spread: Of mean test UAR over them; NaN when only the reference is done.
+        robust_low: Least value of the robust range; None for named choices.
+        robust_high: Greatest value.
+        open_low: Whether no lower value was tested: it may reach further down. A weight of 0 ends it.
+        open_high: Whether no greater value was tested.
+        factor_low: `robust_low` over the reference's value; NaN where that is no positive number.
+        factor_high: `robust_high` over the reference's value.
+    """
+
+    parameter: str
+    reference: Any
+    tested: tuple[Any, ...]
+    spread: float
+    robust_low: Any
+    robust_high: Any
+    open_low: bool
+    open_high: bool
+    factor_low: float
+    factor_high: float
+
+
+def reach(curve: Curve) -> Reach:
+    """The robust range of a curve, and how many times the reference's value it goes down and up."""
+    own = next(point.value for point in curve.points if point.is_reference)
+    low, high = curve.robust or (None, None)
+    by_factor = curve.robust is not None and own > 0
+    return Reach(
+        parameter=curve.parameter,
+        reference=own,
+        tested=tuple(point.value for point in curve.points),
+        spread=spread(curve),
+        robust_low=low,
+        robust_high=high,
+        open_low=low is not None and low != 0 and low == curve.points[0].value,
+        open_high=high is not None and high == curve.points[-1].value,
+        factor_low=low / own if by_factor else math.nan,
+        factor_high=high / own if by_factor else math.nan,
+    )

@@ -6,7 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import aggregate, by_arm, by_condition, conditions, evidence_tables, left_out, published, speaker_table
+from analysis import (
+    aggregate,
+    by_arm,
+    by_condition,
+    conditions,
+    evidence_tables,
+    left_out,
+    published,
+    search_tables,
+    speaker_table,
+)
 from analysis.compare import NOT_COMPARABLE, Comparison, rather
 from analysis.findings import Findings
 from analysis.table import Column, Table, spread_column
@@ -33,7 +43,8 @@ def tables(found: Findings) -> list[Table]:
             by_condition.published_beside,
             stage_gains,
         ),
-        *(sensitivity, folds, recalls, by_arm.recalls, speaker_table.speakers, diagnostics, by_arm.diagnostics),
+        *(sensitivity, search_tables.robust, search_tables.importance, search_tables.surrogate, search_tables.rungs),
+        *(folds, recalls, by_arm.recalls, speaker_table.speakers, diagnostics, by_arm.diagnostics),
         *(left_out.failed, left_out.flagged),
     )
     return [table for make in makers if (table := make(found)) is not None]

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from analysis.figures import arms, conditions, curves, features, losses, projection, search, sensitivity, speakers
+from analysis.figures import (
+    arms,
+    conditions,
+    curves,
+    features,
+    importance,
+    losses,
+    parallel,
+    projection,
+    rungs,
+    search,
+    sensitivity,
+    speakers,
+    surrogate,
+)
 from analysis.figures.style import Drawn
 from analysis.findings import Findings
 
@@ -15,10 +29,16 @@ _FIGURES = (
         arms.factorial,
         arms.baselines,
         sensitivity.sensitivity,
+        importance.importance,
+        surrogate.partial_dependence,
+        surrogate.contour,
         search.best_so_far,
+        parallel.parallel,
         search.scatter,
+        curves.saved,
+        rungs.rungs,
     ),
-    *(curves.learning, losses.losses, curves.saved, features.confusion, speakers.speakers, features.generation),
+    *(curves.learning, losses.losses, features.confusion, speakers.speakers, features.generation),
 )
 
 

@@ -98,6 +98,7 @@ def learning(found: Findings) -> Drawn | None:
         axes.set_xlabel("Classifying epochs")
         axes.set_ylabel("Dev UAR, %")
         axes.set_xlim(left=0)
+        axes.margins(y=0.09)  # room for the stages' names above the curves
         _learning_legend(axes, top, len(stopped), found)
     over = "folds, seeds and conditions" if found.several else "folds and seeds"
     caption = (

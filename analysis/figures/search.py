@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -135,24 +136,46 @@ def _handle(name: str) -> Line2D:
 
 
 def best_so_far(found: Findings) -> Drawn | None:
-    """Dev score of every arm in the order in which it ended, and the best so far."""
+    """Dev score of every arm against the number of arms, and against time where it is known, and the best so far."""
     table = search.best_so_far(found.run)
     if len(table) < FEWEST or table["best"].isna().all():
         return None
+    timed = bool(table["hours"].notna().any() and np.ptp(table["hours"].dropna()) > 0)
     with look():
-        figure = canvas(WIDE, 2.3)
-        axes = figure.add_subplot()
-        flagged, done = table["flagged"], table["status"] == "done"
-        for name, mine in (("stopped", ~done & ~flagged), ("done", done & ~flagged), ("flagged", flagged)):
-            axes.scatter(table["order"][mine], 100 * table["score"][mine], rasterized=len(table) > 500, **_MARKS[name])
-        axes.step(table["order"], 100 * table["best"], where="post", color=ORANGE, zorder=1)
-        axes.set_xlabel("Arms of the search, in the order in which they ended")
-        axes.set_ylabel("Dev score, % UAR")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        grid_on(axes, "y")
-        names = [("stopped", ~done & ~flagged), ("done", done & ~flagged), ("flagged", flagged)]
-        handles = [_handle(name) for name, mine in names if mine.any()]
+        figure = canvas(WIDE, 2.4)
+        panels = figure.subplots(1, 2 if timed else 1, sharey=True, squeeze=False)[0]
+        _progress(panels[0], table, table["order"])
+        panels[0].set_xlabel("Arms of the search, in the order in which they ended")
+        panels[0].set_ylabel("Dev score, % UAR")
+        panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+        if timed:
+            unit, size = _unit(float(table["hours"].max()))
+            _progress(panels[1], table, table["hours"] / size)
+            panels[1].set_xlabel(f"{unit} since the first arm began")
+            panels[1].set_xlim(left=0)
+        handles = [_handle(name) for name, mine in _states(table).items() if mine.any()]
         handles.append(Line2D([], [], color=ORANGE, label="best so far"))
         figure.legend(handles=handles, loc="outside upper left", ncols=4)
     caption = "The line follows the best arm that may be chosen: run to the end and unflagged."
+    if timed:
+        caption += " Time is on the clock, pauses and other arms of the run included."
     return Drawn("best_so_far", "Best so far", caption, figure)
+
+
+def _unit(hours: float) -> tuple[str, float]:
+    """A unit in which so many hours are a few, and its length in hours."""
+    return ("Days", 24.0) if hours > 72 else ("Hours", 1.0) if hours > 2 else ("Minutes", 1 / 60)
+
+
+def _states(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The arms by how they are marked, in the order in which they are drawn."""
+    flagged, done = table["flagged"], table["status"] == "done"
+    return {"stopped": ~done & ~flagged, "done": done & ~flagged, "flagged": flagged}
+
+
+def _progress(axes: Axes, table: pd.DataFrame, x: pd.Series) -> None:
+    for name, mine in _states(table).items():
+        faint = 1.0 if len(table) < 500 else 0.4
+        axes.scatter(x[mine], 100 * table["score"][mine], rasterized=faint < 1, alpha=faint, **_MARKS[name])
+    axes.step(x, 100 * table["best"], where="post", color=ORANGE, zorder=3 if len(table) > 500 else 1)
+    grid_on(axes, "y")

@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.figures.style import BLUE, INK, MUTED, ORANGE, RED, WIDE, Drawn, canvas, grid_on, look, shorten
+from analysis.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, RED, WIDE, Drawn, canvas, grid_on, look, shorten
 from analysis.findings import Findings
 from analysis.sensitivity import TOLERANCE, Curve, Point
 from analysis.words import change, number, share
 
 COLUMNS = 3
+_SEEDS = "± spread over seeds"
 
 
 def sensitivity(found: Findings) -> Drawn | None:
@@ -35,24 +36,35 @@ def sensitivity(found: Findings) -> Drawn | None:
         _legend(figure, curves)
     caption = (
         f"Change of test UAR against the reference ({found.name(found.reference)}, test UAR "
-        f"{share(found.number(found.reference, 'uar'))} %), paired by fold and seed; band: ± spread over "
-        "folds; thin lines: folds. "
-        f"Shaded: robust range, in which no tested value lost more than {100 * TOLERANCE:g} point."
+        f"{share(found.number(found.reference, 'uar'))} %), paired by fold and seed; band: ± spread over folds; "
+        f"{_seeds_words(curves)}thin lines: folds. "
+        f"Shaded: robust range, in which no tested value lost more than {100 * TOLERANCE:g} point of the mean."
     )
     return Drawn("sensitivity", "Sensitivity, one parameter at a time", caption, figure)
+
+
+def _seeded(curves: list[Curve]) -> bool:
+    """Whether there is a spread over seeds to show."""
+    return any(point.seed_std > 0 for curve in curves for point in curve.points)
+
+
+def _seeds_words(curves: list[Curve]) -> str:
+    return "dashed: ± spread between seeds within a fold; " if _seeded(curves) else ""
 
 
 def _panel(axes: Axes, curve: Curve) -> None:
     done = [point for point in curve.points if not math.isnan(point.change)]
     x = np.array([point.position for point in done])
     y = 100 * np.array([point.change for point in done])
-    band = 100 * np.nan_to_num(np.array([point.fold_std for point in done]))
+    folds, seeds = (100 * np.nan_to_num([getattr(point, name) for point in done]) for name in ("fold_std", "seed_std"))
     axes.axhline(0, color=MUTED, linewidth=0.8, zorder=1)
     _robust(axes, curve)
     for fold in range(min((len(point.fold_changes) for point in done), default=0)):
         values = [100 * point.fold_changes[fold] for point in done]
         axes.plot(x, values, color=BLUE, alpha=0.18, linewidth=0.7, zorder=2)
-    axes.fill_between(x, y - band, y + band, color=BLUE, alpha=0.15, linewidth=0, zorder=2)
+    axes.fill_between(x, y - folds, y + folds, color=BLUE, alpha=0.14, linewidth=0, zorder=2)
+    for edge in (y - seeds, y + seeds) if seeds.any() else ():
+        axes.plot(x, edge, color=GREEN, linewidth=1, linestyle=(0, (4, 2)), zorder=3)
     axes.plot(x, y, color=BLUE, marker="o", markersize=3.6, zorder=4)
     own = next(point for point in curve.points if point.is_reference)
     axes.plot([own.position], [0], marker="D", markersize=5.5, color=ORANGE, linestyle="", zorder=5)
@@ -103,7 +115,8 @@ def _ticks(axes: Axes, points: tuple[Point, ...]) -> None:
 def _legend(figure: object, curves: list[Curve]) -> None:
     handles: list[object] = [
         Line2D([], [], color=BLUE, marker="o", markersize=3.6, label="mean over folds"),
-        Patch(color=BLUE, alpha=0.15, linewidth=0, label="± spread over folds"),
+        Patch(color=BLUE, alpha=0.14, linewidth=0, label="± spread over folds"),
+        *([Line2D([], [], color=GREEN, linewidth=1, linestyle=(0, (4, 2)), label=_SEEDS)] if _seeded(curves) else []),
         Line2D([], [], color=ORANGE, marker="D", linestyle="", markersize=5.5, label="reference"),
     ]
     if any(math.isnan(point.change) for curve in curves for point in curve.points):

@@ -14,6 +14,7 @@ from analysis.run import load
 
 ALL = {
     *("best_arms", "ablation", "sensitivity", "best_so_far", "search", "learning", "saved"),
+    *("parallel", "rungs"),
     *("confusion", "generation", "tsne", "losses"),
 }
 

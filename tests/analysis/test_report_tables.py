@@ -25,6 +25,7 @@ def test_every_table_of_a_full_run_is_there(made):
     assert set(made) == {
         *("best_arms", "ablation", "stage_gains", "sensitivity", "folds", "recalls"),
         *("recalls_by_arm", "diagnostics"),
+        *("robust", "surrogate", "rungs"),
     }
     for table in made.values():
         assert table.cells()
