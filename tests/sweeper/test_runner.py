@@ -80,7 +80,7 @@ def test_a_whole_study_and_then_nothing(tmp_path, capfd):
     assert table.loc["paper defaults", "status"] == "done"
     assert table.loc["Without dreaming", "epochs_reused"] == 5, "stage 1 of the best arm is not trained again"
     assert sorted(path.name for path in study.run_folder.iterdir()) == sorted(
-        [f"{name}.parquet" for name in ("trials", "folds", "curves", "diagnostics", "embeddings")]
+        [f"{name}.parquet" for name in ("trials", "folds", "speakers", "curves", "diagnostics", "embeddings")]
         + ["study.yaml", "provenance.json", "status.json", "sweeper.log"]
     )
     assert read_status(study.run_folder)["state"] == "finished"
