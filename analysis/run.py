@@ -99,10 +99,15 @@ class Run:
         Raises:
             ReportError: If the run has no such arm.
         """
-        found = self.trials[self.trials["arm"] == arm]
-        if found.empty:
+        place = self._places.get(arm)
+        if place is None:
             raise ReportError(f"{self.path}: there is no arm {arm!r} in trials.parquet")
-        return found.iloc[0]
+        return self.trials.iloc[place]
+
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        """Positions in `trials` of the arms."""
+        return {arm: place for place, arm in enumerate(self.trials["arm"])}
 
 
 def load(path: str | Path) -> Run:
