@@ -37,8 +37,8 @@ def class_warnings(corpus: Corpus, folds: Sequence[Fold]) -> Iterator[str]:
     if parts:
         most = max(_step(table) for table in tables.values())
         yield (
-            f"classes have fewer than {FEW} utterances {', '.join(parts)}: one utterance moves the UAR of such a fold by "
-            f"up to {100 * most:.1f} points"
+            f"classes have fewer than {FEW} utterances {', '.join(parts)}: one utterance moves the UAR of such a fold "
+            f"by up to {100 * most:.1f} points"
         )
 
 
