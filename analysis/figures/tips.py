@@ -12,6 +12,8 @@ from matplotlib.artist import Artist
 MOST = 400
 _MARK, _BETWEEN = "tip:", "\n"
 _GROUP = re.compile(rf"""<g id=(["']){_MARK}(.*?)\1>""", re.DOTALL)
+#: What XML cannot hold, however it is written.
+_UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _POINT = re.compile(r"<use ([^>]*)/>")
 
 
@@ -22,7 +24,7 @@ def tip(artist: Artist, texts: str | Sequence[str]) -> None:
     """
     lines = [texts] if isinstance(texts, str) else list(texts)
     if len(lines) <= MOST:
-        artist.set_gid(_MARK + _BETWEEN.join(" ".join(line.split()) for line in lines))
+        artist.set_gid(_MARK + _BETWEEN.join(" ".join(_UNFIT.sub("", line).split()) for line in lines))
 
 
 def titled(svg: str) -> str:

@@ -158,7 +158,7 @@ def test_arms_without_a_condition_in_common_are_not_compared(run):
     rows = run.folds.assign(condition=run.folds["condition"].astype(str))
     child = str(run.trials["arm"][run.trials["name"] == fake_run.USEFUL].iloc[0])
     rows.loc[rows["arm"] == child, "condition"] = "audio+text"
-    changed = type(run)(**{**run.__dict__, "folds": rows})
+    changed = replace(run, folds=rows)
     one = next(one for one in Findings(changed).ablation if one.arm == child)
     assert one.estimate is None
     assert one.verdict == compare.NOT_COMPARABLE
@@ -167,7 +167,7 @@ def test_arms_without_a_condition_in_common_are_not_compared(run):
 def test_the_ratio_comes_from_the_folds(run):
     assert compare.size_ratio(run) == pytest.approx(240 / 720)
     folds = [{**fold, "train": 0} for fold in run.provenance["folds"]]
-    unknown = type(run)(**{**run.__dict__, "provenance": {**run.provenance, "folds": folds}})
+    unknown = replace(run, provenance={**run.provenance, "folds": folds})
     assert compare.size_ratio(unknown) == pytest.approx(1 / 4)
 
 

@@ -16,16 +16,17 @@ from analysis.findings import Findings
 from analysis.run import load
 
 
-@pytest.fixture
-def made(found):
-    return {table.key: table for table in tables.tables(found)}
+@pytest.fixture(scope="module")
+def made(run):
+    return {table.key: table for table in tables.tables(Findings(run))}
 
 
 def test_every_table_of_a_full_run_is_there(made):
     assert set(made) == {
         *("best_arms", "ablation", "stage_gains", "sensitivity", "folds", "recalls"),
         *("recalls_by_arm", "diagnostics"),
-        *("robust", "surrogate", "rungs"),
+        *("robust", "surrogate", "rungs", "optimism", "evidence", "spread"),
+        *("speakers", "failed", "flagged"),
     }
     for table in made.values():
         assert table.cells()
@@ -34,7 +35,7 @@ def test_every_table_of_a_full_run_is_there(made):
 
 def test_a_bare_run_lacks_what_it_has_nothing_for(bare_folder):
     keys = [table.key for table in tables.tables(Findings(load(bare_folder)))]
-    assert keys == ["best_arms", "stage_gains", "folds", "recalls"]
+    assert keys == ["best_arms", "spread", "stage_gains", "folds", "recalls", "speakers"]
 
 
 def test_test_numbers_stand_only_beside_arms_chosen_on_dev(found, made):

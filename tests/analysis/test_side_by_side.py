@@ -96,7 +96,7 @@ def test_the_page_of_several_runs_has_their_figure(several_folder, tmp_path):
     text = path.read_text()
     assert "Runs side by side, by condition" in text
     assert "Best arms of the runs" in text
-    assert (tmp_path / "out" / "figures" / "comparison.png").exists()
+    assert (tmp_path / "out" / "figures" / "comparison.svg").exists()
     assert (tmp_path / "out" / "tables" / "comparison_by_condition.tex").exists()
 
 

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
@@ -27,6 +27,7 @@ def titles(svg: str, inside: str) -> list[str]:
     return [title.text for one in ET.fromstring(svg).iter(f"{SVG}{inside}") for title in one.findall(f"{SVG}title")]
 
 
+@settings(max_examples=25)
 @given(st.lists(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1), min_size=2, max_size=5))
 def test_every_point_has_its_own_title_whatever_it_says(texts):
     assert titles(drawn(*texts), "use") == texts
@@ -41,7 +42,7 @@ def test_points_stand_in_the_order_of_their_titles():
 def test_a_group_has_one_title_and_spaces_are_plain():
     figure = Figure()
     (line,) = figure.add_subplot().plot([1, 2])
-    tips.tip(line, "one\n line & <b>")
+    tips.tip(line, "one\n line\x07 & <b>")
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg")
     svg = tips.titled(buffer.getvalue())
