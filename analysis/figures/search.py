@@ -13,8 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import search
 from analysis.figures.style import BLUE, MUTED, ORANGE, RED, WIDE, Drawn, canvas, grid_on, log_ticks, look, shorten
+from analysis.figures.tips import tip
 from analysis.findings import Findings
-from analysis.words import number
+from analysis.words import number, share
 
 COLUMNS = 4
 #: Under this many arms a search is no picture.
@@ -31,6 +32,7 @@ class Scatter(NamedTuple):
         x: Values, shape (N,).
         score: Dev scores, shape (N,), in [0, 1].
         group: ``done``, ``stopped``, ``flagged`` or ``best``, shape (N,).
+        names: The arms, shape (N,).
     """
 
     parameter: str
@@ -39,6 +41,7 @@ class Scatter(NamedTuple):
     x: np.ndarray
     score: np.ndarray
     group: np.ndarray
+    names: np.ndarray
 
 
 def scatter_numbers(found: Findings) -> list[Scatter]:
@@ -67,7 +70,8 @@ def _scatter(path: str, space: dict[str, Any], arms: Any, groups: np.ndarray) ->
     if len(np.unique(x)) < 2:
         return None
     log = numeric and bool(space.get("log")) and bool((x > 0).all())
-    return Scatter(path, log, options, x, arms["score"].to_numpy(float)[there], groups[there])
+    names = arms["name"].to_numpy(str)[there]
+    return Scatter(path, log, options, x, arms["score"].to_numpy(float)[there], groups[there], names)
 
 
 _MARKS: dict[str, dict[str, Any]] = {
@@ -101,17 +105,23 @@ def scatter(found: Findings) -> Drawn | None:
     return Drawn("search", "Where the search found its scores", caption, figure)
 
 
+def _says(panel: Scatter, place: int) -> str:
+    value = panel.options[int(panel.x[place])] if panel.options else number(float(panel.x[place]))
+    return f"{panel.names[place]}: {panel.parameter} = {value}, dev {share(float(panel.score[place]))} %"
+
+
 def _panel(axes: Axes, panel: Scatter) -> None:
     for name, style in _MARKS.items():
         mine = panel.group == name
         alpha = 0.8 if mine.sum() < 300 else 0.3
-        axes.scatter(
+        dots = axes.scatter(
             panel.x[mine],
             100 * panel.score[mine],
             rasterized=mine.sum() > 500,
             alpha=1 if name == "best" else alpha,
             **style,
         )
+        tip(dots, [_says(panel, int(place)) for place in np.flatnonzero(mine)])
     if panel.log:
         axes.set_xscale("log")
         log_ticks(axes.xaxis, panel.x.min(), panel.x.max())
@@ -176,6 +186,14 @@ def _states(table: pd.DataFrame) -> dict[str, pd.Series]:
 def _progress(axes: Axes, table: pd.DataFrame, x: pd.Series) -> None:
     for name, mine in _states(table).items():
         faint = 1.0 if len(table) < 500 else 0.4
-        axes.scatter(x[mine], 100 * table["score"][mine], rasterized=faint < 1, alpha=faint, **_MARKS[name])
+        mine = mine & table["score"].notna()
+        dots = axes.scatter(x[mine], 100 * table["score"][mine], rasterized=faint < 1, alpha=faint, **_MARKS[name])
+        tip(
+            dots,
+            [
+                f"{arm}: dev {share(score)} %"
+                for arm, score in zip(table["name"][mine], table["score"][mine], strict=True)
+            ],
+        )
     axes.step(x, 100 * table["best"], where="post", color=ORANGE, zorder=3 if len(table) > 500 else 1)
     grid_on(axes, "y")
