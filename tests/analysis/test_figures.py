@@ -133,15 +133,16 @@ def test_hostile_names_are_drawn_as_they_stand(tmp_path):
         assert not [tag for tag in ET.fromstring(text).iter() if "script" in tag.tag]
 
 
-def test_a_themed_svg_follows_the_page_and_keeps_its_ids_apart(found):
+@pytest.mark.parametrize("key", ["run-a", "10-arms"])
+def test_a_themed_svg_follows_the_page_and_keeps_its_ids_apart(found, key):
     one = arms.best_arms(found)
-    text = style.themed(style.svg(one), "run-a")
+    text = style.themed(style.svg(one), key)
     assert text.startswith("<svg")
     assert "var(--ink)" in text
     assert style.INK not in text
     ids = {part.split('"')[0] for part in text.split(' id="')[1:]}
     assert ids
-    assert all(name.startswith("run-a-") for name in ids)
+    assert all(name.startswith(f"{key}-") for name in ids)
     used = {part.split('"')[0] for part in text.split('href="#')[1:]}
     used |= {part.split(")")[0] for part in text.split("url(#")[1:]}
     assert used <= ids
