@@ -208,8 +208,8 @@ def themed(text: str, key: str) -> str:
     text = text[text.index("<svg") :]
     for colour, variable in _THEMED.items():
         text = text.replace(colour, variable)
-    text = re.sub(r'\bid="', f'id="{key}-', text)
-    text = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{key}-", text)
+    for names in (' id="', 'xlink:href="#', "url(#"):
+        text = text.replace(names, f"{names}{key}-")
     return re.sub(
         r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", re.sub(r'(<svg [^>]*?)height="[^"]*"', r"\1", text, count=1), count=1
     )
