@@ -137,6 +137,11 @@ class Findings:
         able = trials[trials["kind"].isin(["search", "reference"]) & (trials["status"] == "done")]
         return able.sort_values("score", ascending=False, kind="stable")
 
+    def best_and(self, most: int) -> pd.DataFrame:
+        """The first rows of `top`, and the chosen arm and the paper's defaults however far down they are."""
+        always = self.top["arm"].isin([arm for arm in (self.best, self.paper) if arm])
+        return self.top[always | (np.arange(len(self.top)) < most)]
+
     @cached_property
     def ablation(self) -> list[compare.Comparison]:
         """What each ablated component is worth: reference minus ablated, components before controls."""

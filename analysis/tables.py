@@ -54,9 +54,7 @@ def best_arms(found: Findings) -> Table | None:
     """The best arms by dev score; test only where it may be seen."""
     if found.top.empty:
         return None
-    arms = found.top.head(TOP)
-    if found.paper and found.paper not in set(arms["arm"]):
-        arms = pd.concat([arms, found.top[found.top["arm"] == found.paper]])
+    arms = found.best_and(TOP)
     common = _common(list(arms["changed"]))
     frame = pd.DataFrame([_arm_row(found, trial, common) for trial in arms.itertuples(index=False)])
     columns = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import json
 import pstats
 import resource
 import sys
@@ -43,8 +44,22 @@ def make(path: Path, arms: int, folds: int, seeds: int) -> Path:
         mine = table.filter(pc.is_in(table["arm"], repeated))
         places = pc.index_in(mine["arm"], repeated).to_numpy()
         parts = [_copy(mine, SCORES[name], index, shift[index, places]) for index in range(copies)]
-        pq.write_table(_orders(pa.concat_tables([table, *parts])), path / f"{name}.parquet")
+        whole = _orders(pa.concat_tables([table, *parts]))
+        if name == "trials":
+            whole = _configs(whole, len(table))
+        pq.write_table(whole, path / f"{name}.parquet")
     return path
+
+
+def _configs(trials: pa.Table, first: int) -> pa.Table:
+    """Trials whose configs from row `first` on are drawn anew."""
+    rng = np.random.default_rng(1)
+    texts = trials["config"].to_pylist()
+    for place in range(first, len(texts)):
+        config = json.loads(texts[place])
+        config["align"] |= {"alpha": 10 ** rng.uniform(-1.5, 1.5), "temperature": 10 ** rng.uniform(-1.5, 0)}
+        texts[place] = json.dumps(config)
+    return trials.set_column(trials.column_names.index("config"), "config", pa.array(texts))
 
 
 def _copy(table: pa.Table, scores: tuple[str, ...], index: int, shift: np.ndarray) -> pa.Table:

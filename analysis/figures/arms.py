@@ -66,10 +66,8 @@ class ForestLine(NamedTuple):
 
 
 def best_arms_numbers(found: Findings) -> list[ArmDots]:
-    """The best arms by dev score, and the paper's defaults; test only for the arm chosen and the paper's."""
-    arms = found.top.head(MOST)["arm"].tolist()
-    if found.paper and found.paper not in arms:
-        arms.append(found.paper)
+    """The best arms by dev score, the chosen one and the paper's defaults; test only for these two."""
+    arms = found.best_and(MOST)["arm"].tolist()
     rows = aggregate.final_rows(found.run)
     rows = rows[rows["arm"].isin(arms) & (rows["split"] == "dev")]
     means = rows.groupby(["arm", "fold"], observed=True)["uar"].mean()

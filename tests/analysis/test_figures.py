@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import fake_run
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis import tables
 from analysis.figures import arms, curves, features, figures, search, style
 from analysis.findings import Findings
 from analysis.run import load
@@ -59,6 +61,25 @@ def test_best_arms_show_dev_and_test_only_where_it_may_be_seen(found):
         assert np.isnan(line.test) == (not (line.chosen or line.paper))
     assert sum(line.chosen for line in lines) == 1
     assert [line.flagged for line in lines if line.mean == lines[0].mean] == [True]
+
+
+def test_the_chosen_arm_is_shown_however_many_flagged_ones_score_higher(run):
+    best = run.trials["is_best"]
+    flags = [() if mine else ("collapsed",) for mine in best]
+    more = pd.concat([run.trials.assign(flags=flags), *[_flagged(run, copy) for copy in range(2)]], ignore_index=True)
+    lines = arms.best_arms_numbers(found := Findings(replace(run, trials=more)))
+    assert len(found.top) > arms.MOST + 1
+    assert found.top["arm"].tolist().index(found.best) >= arms.MOST
+    assert [line.name for line in lines if line.chosen] == [found.name(found.best)]
+    assert tables.best_arms(found).frame["chosen"].sum() == 1
+
+
+def _flagged(run, copy):
+    """The arms of the search once more, flagged, with higher scores and under other names."""
+    others = run.trials[(run.trials["kind"] == "search") & (run.trials["status"] == "done")]
+    return others.assign(
+        arm=[f"{arm}-{copy}" for arm in others["arm"]], flags=[("collapsed",)] * len(others), is_best=False, score=0.9
+    )
 
 
 def test_the_forest_holds_the_tables_numbers(found):
