@@ -3,8 +3,8 @@
 Asynchronous successive halving (Li et al. 2020, MLSys) reads an arm's dev UAR after ``grace_period`` classifying
 epochs, ``reduction_factor`` times as many, and so on, and stops it where it is not among the best 1 /
 ``reduction_factor`` seen there so far. How a stopped arm would have ended is not known. Two things can be said: how
-early and final scores agree among arms that did run to their end, and what a straight line through these foretells of
-the arms that did not.
+early and final scores agree among the arms that did run to their end, and how likely a stopped arm would have ended
+above them, by what `foretold` learns from those that went on.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import pandas as pd
 from scipy import stats
 
 from analysis import search
+from analysis.foretold import completed
 from analysis.run import Run
 
 #: With fewer arms run to their end nothing is said.
 FEWEST = 5
-#: Resamples of the arms, and draws of how the stopped ones might have ended.
-RESAMPLES, DRAWS = 1000, 2000
+#: Resamples of the arms, and draws of how stopped ones might have ended that ranks are taken of.
+RESAMPLES, RANKED = 1000, 200
+_Z = float(stats.norm.ppf(0.975))
 
 
 class Agreement(NamedTuple):
@@ -46,6 +48,20 @@ class Agreement(NamedTuple):
     kendall: float
 
 
+class Whole(NamedTuple):
+    """Rank correlation over all arms at a rung, stopped ones as they might have ended; NaN where that is not known.
+
+    Attributes:
+        spearman: Mean over draws.
+        low: Lower end of its 95 % interval: what arms and draws vary by, after Rubin's rules on Fisher's z.
+        high: Upper end.
+    """
+
+    spearman: float
+    low: float
+    high: float
+
+
 class Rung(NamedTuple):
     """One rung.
 
@@ -58,6 +74,8 @@ class Rung(NamedTuple):
         place: Place of the final best among all arms there, from 1; 0 when it is not known.
         kept: In what share of resamples the arm that ended best was among the best 1 / reduction factor there;
             NaN under `FEWEST` arms run to their end.
+        whole: Agreement over all arms there, as estimated.
+        lost: Chance that the arm that would have ended best of all was stopped there; NaN if unknown.
         halted: Dev UAR of the arms stopped there, shape (stopped,).
     """
 
@@ -68,6 +86,8 @@ class Rung(NamedTuple):
     free: Agreement
     place: int
     kept: float
+    whole: Whole
+    lost: float
     halted: np.ndarray
 
 
@@ -76,7 +96,7 @@ class Regret(NamedTuple):
 
     Attributes:
         stopped: Arms stopped whose end could be foretold.
-        learnt: Arms run to their end that it was foretold from.
+        learnt: Arms run to their end, from which among others it was foretold.
         wider: Whether sensitivity arms were among them, the search's own being too few.
         beaten: How many stopped arms are expected to have ended above the best.
         chance: Chance that at least one would have.
@@ -136,15 +156,29 @@ def rungs(run: Run, rng: np.random.Generator) -> Rungs | None:
     mine = early.reindex(arms["arm"]).to_numpy()
     final = arms["score"].where(arms["status"] == "done").to_numpy(float)
     factor = float(run.provenance["scheduler"]["reduction_factor"])
-    share, passed = _kept(mine, final, factor, rng)
-    ends = _ended_at(arms, mine, places)
     free = _free(run)
-    others = early.reindex(free["arm"]).to_numpy(), free["score"].to_numpy(float)
+    others = np.column_stack([early.reindex(free["arm"]).to_numpy(), free["score"]])
+    wider = bool((~np.isnan(final)).sum() < 2 * FEWEST and len(others))
+    drawn = completed(mine, final, others if wider else others[:0], rng)
+    ends = _ended_at(arms, mine)
+    share, passed = _kept(mine, final, factor, rng)
     found = tuple(
-        _rung(budget, mine[:, i], final, ends == i, agreement(others[0][:, i], others[1]), float(share[i]))
+        Rung(
+            budget=budget,
+            arms=int((~np.isnan(mine[:, i])).sum()),
+            stopped=int((ends == i).sum()),
+            searched=agreement(mine[:, i], final),
+            free=agreement(others[:, i], others[:, -1]),
+            place=_place(mine[:, i], final),
+            kept=float(share[i]),
+            whole=_whole(mine[:, i], drawn),
+            lost=_lost(drawn, final, ends == i),
+            halted=mine[ends == i, i],
+        )
         for i, budget in enumerate(places)
     )
-    return Rungs(factor, found, passed, _regret(mine, final, ends, others, rng))
+    learnt = int((~np.isnan(final)).sum()) + (len(others) if wider else 0)
+    return Rungs(factor, found, passed, _regret(drawn, final, ends >= 0, learnt, wider))
 
 
 def _free(run: Run) -> pd.DataFrame:
@@ -158,29 +192,17 @@ def _free(run: Run) -> pd.DataFrame:
     return trials[ended & (trials["kind"] == "sensitivity") & spared]
 
 
-def _ended_at(arms: pd.DataFrame, early: np.ndarray, places: list[int]) -> np.ndarray:
+def _ended_at(arms: pd.DataFrame, early: np.ndarray) -> np.ndarray:
     """The last rung that each stopped arm reached, shape (N,); -1 for the others."""
     reached = (~np.isnan(early)).cumsum(axis=1).argmax(axis=1)
     known = (arms["status"] == "stopped").to_numpy() & ~np.isnan(early).all(axis=1)
     return np.where(known, reached, -1)
 
 
-def _rung(
-    budget: int, early: np.ndarray, final: np.ndarray, ended_here: np.ndarray, free: Agreement, kept: float
-) -> Rung:
-    both = ~np.isnan(early) & ~np.isnan(final)
-    best = int(np.nanargmax(final)) if both.any() else -1
-    known = best >= 0 and not math.isnan(early[best])
-    return Rung(
-        budget=budget,
-        arms=int((~np.isnan(early)).sum()),
-        stopped=int(ended_here.sum()),
-        searched=agreement(early, final),
-        free=free,
-        place=int((early > early[best]).sum()) + 1 if known else 0,
-        kept=kept,
-        halted=early[ended_here],
-    )
+def _place(early: np.ndarray, final: np.ndarray) -> int:
+    """Place at a rung, from 1, of the arm that ended best; 0 where it is not known."""
+    best = -1 if np.isnan(final).all() else int(np.nanargmax(final))
+    return int((early > early[best]).sum()) + 1 if best >= 0 and not math.isnan(early[best]) else 0
 
 
 def agreement(early: np.ndarray, final: np.ndarray) -> Agreement:
@@ -193,7 +215,7 @@ def agreement(early: np.ndarray, final: np.ndarray) -> Agreement:
     if len(early) < FEWEST or np.ptp(early) == 0 or np.ptp(final) == 0:
         return Agreement(early, final, *[math.nan] * 4)
     r = float(stats.spearmanr(early, final).statistic)
-    half = stats.norm.ppf(0.975) * math.sqrt((1 + r**2 / 2) / (len(early) - 3))
+    half = _Z * math.sqrt((1 + r**2 / 2) / (len(early) - 3))
     tau = float(stats.kendalltau(early, final).statistic)
     if abs(r) > 1 - 1e-9:
         return Agreement(early, final, r, math.nan, math.nan, tau)
@@ -215,53 +237,41 @@ def _kept(early: np.ndarray, final: np.ndarray, factor: float, rng: np.random.Ge
     return every.mean(axis=0), float(every.all(axis=1).mean())
 
 
+def _whole(early: np.ndarray, drawn: np.ndarray | None) -> Whole:
+    there = ~np.isnan(early)
+    if drawn is None or there.sum() < FEWEST or np.ptp(early[there]) == 0:
+        return Whole(math.nan, math.nan, math.nan)
+    ranks = stats.rankdata(early[there])
+    found = np.array([np.corrcoef(ranks, stats.rankdata(one[there]))[0, 1] for one in drawn[:RANKED]])
+    if np.isnan(found).any() or (abs(found) > 1 - 1e-9).any():
+        return Whole(float(found.mean()), math.nan, math.nan)
+    z = np.arctanh(found)
+    within = float(np.mean(1 + found**2 / 2)) / (len(ranks) - 3)
+    half = _Z * math.sqrt(within + (1 + 1 / len(z)) * float(z.var(ddof=1)))
+    return Whole(float(found.mean()), math.tanh(z.mean() - half), math.tanh(z.mean() + half))
+
+
+def _lost(drawn: np.ndarray | None, final: np.ndarray, stopped_here: np.ndarray) -> float:
+    """Chance that the best of all arms is among some that were stopped."""
+    if drawn is None or np.isnan(final).all():
+        return math.nan
+    return float(stopped_here[np.nanargmax(drawn, axis=1)].mean())
+
+
 def _regret(
-    early: np.ndarray,
-    final: np.ndarray,
-    ends: np.ndarray,
-    others: tuple[np.ndarray, np.ndarray],
-    rng: np.random.Generator,
+    drawn: np.ndarray | None, final: np.ndarray, stopped: np.ndarray, learnt: int, wider: bool
 ) -> Regret | None:
-    """Foretell the end of every stopped arm from its score where it was stopped.
-
-    A straight line of final on early score is fitted to the arms that ran to their end; arms are stopped by their
-    early score, which shifts no such line (selection on the predictor). How stopped arms might have ended is drawn
-    from its predictive distribution under a flat prior: the line's own uncertainty is shared by the draws of a rung.
-    """
-    done = ~np.isnan(final)
-    wider = bool(done.sum() < 2 * FEWEST and len(others[1]))
-    known, ended = (np.vstack([early[done], others[0]]), np.r_[final[done], others[1]]) if wider else (
-        early[done], final[done])  # fmt: skip
-    top, above, stopped, learnt = np.full(DRAWS, -math.inf), np.zeros(DRAWS), 0, 0
-    for place in np.unique(ends[ends >= 0]):
-        there = ~np.isnan(known[:, place])
-        drawn = _foretold(known[there, place], ended[there], early[ends == place, place], rng)
-        if drawn is not None and done.any():
-            above += (drawn > np.nanmax(final)).sum(axis=1)
-            top = np.maximum(top, drawn.max(axis=1))
-            stopped, learnt = stopped + drawn.shape[1], max(learnt, int(there.sum()))
-    if not stopped:
+    """What the draws say of the stopped arms beside the best of the others."""
+    if drawn is None or np.isnan(final).all() or not stopped.any():
         return None
-    lost = np.clip(top - np.nanmax(final), 0, None)
+    above = drawn[:, stopped] - np.nanmax(final)
+    lost = np.clip(above.max(axis=1), 0, None)
     return Regret(
-        stopped, learnt, wider, float(above.mean()), float((above > 0).mean()), float(lost.mean()),
-        float(np.percentile(lost, 95)),
-    )  # fmt: skip
-
-
-def _foretold(x: np.ndarray, y: np.ndarray, at: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Draws of final scores at early scores `at`, shape (DRAWS, len(at)); None with too few arms to fit a line.
-
-    Normal linear regression under the prior 1 / sigma^2 (Gelman et al., Bayesian Data Analysis, section 14.2).
-    """
-    if len(x) < FEWEST or np.ptp(x) == 0:
-        return None
-    centre = x.mean()
-    design = np.stack([np.ones_like(x), x - centre], axis=1)
-    line, residual, *_ = np.linalg.lstsq(design, y, rcond=None)
-    squares = float(residual[0]) if len(residual) else 0.0
-    sigma = np.sqrt(squares / rng.chisquare(len(x) - 2, DRAWS))
-    spread = np.sqrt(np.diag(np.linalg.inv(design.T @ design)))
-    lines = line + sigma[:, None] * spread * rng.standard_normal((DRAWS, 2))
-    noise = sigma[:, None] * rng.standard_normal((DRAWS, len(at)))
-    return lines[:, :1] + lines[:, 1:] * (at - centre) + noise
+        stopped=int(stopped.sum()),
+        learnt=learnt,
+        wider=wider,
+        beaten=float((above > 0).sum(axis=1).mean()),
+        chance=float((above > 0).any(axis=1).mean()),
+        regret=float(lost.mean()),
+        worst=float(np.percentile(lost, 95)),
+    )

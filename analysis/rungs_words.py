@@ -24,17 +24,17 @@ def spearman_words(found: Agreement) -> str:
 def risked(found: Rungs) -> str:
     """What stopping is estimated to have cost."""
     if found.regret is None:
-        return "Too few arms ran to their end to say what stopping may have cost."
+        return "Too few arms went on to say what stopping may have cost."
     return _regret(found.regret)
 
 
 def _regret(one: Regret) -> str:
-    extra = " (sensitivity arms among them, as too few of the search did)" if one.wider else ""
+    extra = ", sensitivity arms among them" if one.wider else ""
     return (
-        f"What a straight line through {plural(one.learnt, 'arm')} that ran to their end{extra} foretells of "
-        f"{plural(one.stopped, 'stopped arm')}: {_count(one.beaten)} expected to have ended above the best; the chance "
-        f"that any would have is {percent(one.chance)}, the loss to be expected {share(one.regret)} points of dev "
-        f"score (one time in twenty more than {share(one.worst)}). It holds as far as the line does."
+        f"Foretold from the arms that went on ({one.learnt:,} to the end{extra}), {_count(one.beaten)} of "
+        f"{plural(one.stopped, 'stopped arm')} would have ended above the best on average; the chance that any would "
+        f"have is {percent(one.chance)}, the loss to be expected {share(one.regret)} points of dev score (one time in "
+        f"twenty more than {share(one.worst)})."
     )
 
 
@@ -49,6 +49,12 @@ def _count(value: float) -> str:
 
 #: What is not known.
 SURVIVORS = (
-    "How a stopped arm would have ended is not known: only survivors are seen. They all began well, which narrows "
-    "early scores and makes the correlation look weaker than over all arms; what starts low and ends well is missing."
+    "How a stopped arm would have ended is not known: only survivors are seen, and as these all began well, early and "
+    "final scores agree less among them than over all arms."
+)
+
+#: How it is foretold.
+FORETOLD = (
+    "Foretold: each score from the one before it by a straight line through the arms that went on, drawn many times "
+    "(multiple imputation); with few such arms it errs towards more risk than there is."
 )

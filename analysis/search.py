@@ -152,8 +152,8 @@ def failures(run: Run) -> pd.DataFrame:
     """Failed arms by reason, the most frequent first; reasons that differ in their numbers alone are one.
 
     Returns:
-        ``reason`` (numbers that differ as an ellipsis), ``arms`` (how many), ``such_as`` (three of them), ``names``, ``epochs_low`` and
-        ``epochs_high`` (fewest and most that they had seen).
+        ``reason`` (numbers that differ as an ellipsis), ``arms`` (how many), ``such_as`` (three names),
+        ``names``, ``epochs_low`` and ``epochs_high`` (fewest and most that they had seen).
     """
     arms = failed(run)
     groups = arms.groupby(arms["reason"].str.replace(_NUMBER, "…", regex=True), sort=False)

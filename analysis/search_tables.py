@@ -10,11 +10,12 @@ import pandas as pd
 from analysis import sensitivity
 from analysis.findings import Findings
 from analysis.response_words import knowledge, left_out, scores_of
-from analysis.rungs_words import SURVIVORS, coefficient, risked
+from analysis.rungs import Rung
+from analysis.rungs_words import FORETOLD, SURVIVORS, coefficient, risked
 from analysis.sensitivity import TOLERANCE
 from analysis.surrogate import FOLDS, Tried
 from analysis.table import Column, Table
-from analysis.words import number, share
+from analysis.words import number, plural, share
 
 
 def surrogate(found: Findings) -> Table | None:
@@ -149,40 +150,49 @@ def rungs(found: Findings) -> Table | None:
     risk = found.rungs
     if risk is None:
         return None
-    frame = pd.DataFrame(
-        {
-            "budget": rung.budget, "arms": rung.arms, "stopped": rung.stopped, "ended": len(rung.searched.early),
-            "spearman": rung.searched.spearman, "low": rung.searched.low, "high": rung.searched.high,
-            "kendall": rung.searched.kendall, "free": len(rung.free.early), "free_spearman": rung.free.spearman,
-            "free_kendall": rung.free.kendall, "place": rung.place, "kept": rung.kept,
-        }
-        for rung in risk.rungs
-    )  # fmt: skip
+    frame = pd.DataFrame([_rung(rung) for rung in risk.rungs])
     columns = [
         Column("Rung, epochs", lambda r: f"{r.budget:,}"),
         Column("Arms", lambda r: f"{r.arms:,}"),
         Column("Stopped", lambda r: f"{r.stopped:,}"),
         Column("Run to the end", lambda r: f"{r.ended:,}"),
-        Column("Spearman", lambda r: coefficient(r.spearman), help="rank correlation of dev UAR there and final score"),
-        Column("95 % interval", lambda r: _interval(r.low, r.high), help="of Spearman's, after Bonett and Wright"),
+        Column("Spearman", lambda r: _ranged(r.spearman, r.low, r.high), help="early and final score of survivors"),
         Column("Kendall", lambda r: coefficient(r.kendall), help="Kendall's tau-b of the same"),
+        Column("all arms, foretold", lambda r: _ranged(r.whole, r.whole_low, r.whole_high), help="Spearman over all"),
         Column("Place of the best", lambda r: f"{r.place:,}" if r.place else "—", help="among all arms there"),
-        Column("Would be kept, %", lambda r: share(r.kept, 0), help="resamples in which the best arm is kept"),
+        Column("Best kept, %", lambda r: share(r.kept, 0), help="resamples in which the best survivor is kept"),
+        Column("Best lost, %", lambda r: share(r.lost, 0), help="chance that the best of all was stopped there"),
     ]
     if frame["free"].any():
-        columns.insert(-2, Column("Never up for stopping", lambda r: f"{r.free:,}", help="sensitivity arms"))
-        columns.insert(-2, Column("their Spearman", lambda r: coefficient(r.free_spearman)))
+        columns.insert(7, Column("never up for stopping", lambda r: _free(r.free_spearman, r.free), help="Spearman"))
     note = (
         "Dev UAR at each rung against the final dev score, over arms of the search and the reference that ran to their "
-        "end. Would be kept: resamples of the arms in which the one that ended best is among the best "
-        f"1/{risk.factor:g} of all arms at the rung{_passed(risk.kept)}. {risked(risk)} {SURVIVORS}"
+        "end; Spearman's rank correlation with its 95 % interval (Bonett and Wright 2000). Best kept: resamples of the "
+        f"arms in which the one that ended best is among the best 1/{risk.factor:g} of all arms at the "
+        f"rung{_passed(risk.kept)}. {SURVIVORS} {FORETOLD} {risked(risk)}"
     )
     return Table("rungs", "What stopping early risked", note, frame, tuple(columns))
+
+
+def _rung(rung: Rung) -> dict[str, float]:
+    mine, free, whole = rung.searched, rung.free, rung.whole
+    return {
+        "budget": rung.budget, "arms": rung.arms, "stopped": rung.stopped, "ended": len(mine.early),
+        "spearman": mine.spearman, "low": mine.low, "high": mine.high, "kendall": mine.kendall,
+        "whole": whole.spearman, "whole_low": whole.low, "whole_high": whole.high,
+        "free": len(free.early), "free_spearman": free.spearman, "free_kendall": free.kendall,
+        "place": rung.place, "kept": rung.kept, "lost": rung.lost,
+    }  # fmt: skip
+
+
+def _free(spearman: float, arms: int) -> str:
+    return "—" if math.isnan(spearman) else f"{coefficient(spearman)} ({plural(arms, 'arm')})"
 
 
 def _passed(kept: float) -> str:
     return "" if math.isnan(kept) else f"; at every rung in {100 * kept:.0f} %"
 
 
-def _interval(low: float, high: float) -> str:
-    return "—" if math.isnan(low) else f"{coefficient(low)} to {coefficient(high)}"
+def _ranged(value: float, low: float, high: float) -> str:
+    ends = "" if math.isnan(low) else f" ({coefficient(low)} to {coefficient(high)})"
+    return coefficient(value) + ends
