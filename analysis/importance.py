@@ -198,7 +198,7 @@ class _Study:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what Optuna says of every study: that it was made, what is experimental, which end of a target is up."""
+    """Without what Optuna says of every study: that it was made, what is experimental, which end is up, that all tie."""
     import optuna
 
     level = optuna.logging.get_verbosity()
@@ -207,6 +207,7 @@ def _quietly() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes", category=UserWarning)
+            warnings.filterwarnings("ignore", message="Target and region quantiles select", category=UserWarning)
             yield
     finally:
         optuna.logging.set_verbosity(level)

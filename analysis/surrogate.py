@@ -149,9 +149,8 @@ def _error(name: str, fit: _Fit, sample: Sample, repeats: int, seed: int, rng: n
     squares = ((foretold - score) ** 2).mean(axis=0)
     drawn = rng.integers(len(score), size=(1000, len(score)))
     spread = ((score[drawn] - score[drawn].mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        again = 1 - squares[drawn].sum(axis=1) / spread
-        ranks = [stats.spearmanr(score, one).statistic if np.ptp(one) > 0 else np.nan for one in foretold]
+    again = 1 - squares[drawn].sum(axis=1) / np.where(spread > 0, spread, np.nan)
+    ranks = [stats.spearmanr(score, one).statistic if np.ptp(one) > 0 else np.nan for one in foretold]
     return Error(
         model=name,
         r2=float(1 - squares.sum() / ((score - score.mean()) ** 2).sum()),
