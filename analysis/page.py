@@ -45,6 +45,7 @@ class Piece(NamedTuple):
     Attributes:
         table: The table.
         heads: Its columns, and what each heading means.
+        classes: Of its columns: ``number``, ``text``, or ``text long`` where the text may be set over several lines.
         lines: What is printed, with the numbers to sort by.
         latex: The table for a paper.
         csv: Its numbers as they are.
@@ -53,6 +54,7 @@ class Piece(NamedTuple):
 
     table: Table
     heads: list[tuple[Column, str]]
+    classes: list[str]
     lines: list[list[Cell]]
     latex: str
     csv: str
@@ -79,7 +81,19 @@ def figure(drawn: Drawn, svg: str, slug: str, at: PurePosixPath) -> Figure:
 def piece(table: Table, at: PurePosixPath) -> Piece:
     """A table whose files stand in the folder `at`."""
     heads = [(column, column.help or glossary.explain(column.heading)) for column in table.columns]
-    return Piece(table, heads, table.lines(), files.latex(table), files.csv(table), str(at / table.key))
+    lines = table.lines()
+    classes = [_class(column, [line[place].text for line in lines]) for place, column in enumerate(table.columns)]
+    return Piece(table, heads, classes, lines, files.latex(table), files.csv(table), str(at / table.key))
+
+
+#: Letters from which on a text is long.
+LONG = 14
+
+
+def _class(column: Column, texts: Sequence[str]) -> str:
+    if column.numeric:
+        return "number"
+    return "text long" if max(map(len, texts), default=0) > LONG else "text"
 
 
 def render(title: str, pages: Sequence[Mapping[str, Any]], comparison: Section | None) -> str:

@@ -101,7 +101,9 @@ const shown = new Set();
 const watch = new IntersectionObserver(
   (entries) => {
     for (const entry of entries) shown[entry.isIntersecting ? "add" : "delete"](entry.target.id);
-    const current = [...links.keys()].find((id) => shown.has(id));
+    const there = [...links.keys()].filter((id) => shown.has(id)).map((id) => document.getElementById(id));
+    // Of a run and its section the section.
+    const current = there.find((one) => !there.some((other) => other !== one && one.contains(other)))?.id;
     if (current === undefined) return;
     for (const [id, link] of links) {
       if (id === current) link.setAttribute("aria-current", "true");

@@ -82,6 +82,16 @@ def written(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of three runs, two of one name; the third has other folds."""
+    folder = tmp_path_factory.mktemp("beside")
+    bare = {"ablation": {}, "control": {}, "sensitivity": {}, "stopped": 0, "failed": 0, "flagged": 0, "search": 2}
+    bare |= {"diagnostics": False, "embeddings": False}
+    plans = {"a": {"name": "same"}, "b": {"name": "same", "base": 0.70}, "c": {"name": "Other one!", "folds": 2}}
+    return report.write([fake_run.write(folder / key, fake_run.Plan(**bare, **plan)) for key, plan in plans.items()])
+
+
+@pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run whose every name is markup, with an ablation row that became no arm."""
     plan = fake_run.Plan(

@@ -252,6 +252,18 @@ def test_contents_follow_the_reader(show):
     assert 0 <= heading.bounding_box()["y"] < 300
 
 
+def test_contents_of_several_runs_open_where_the_reader_is(show, beside):
+    page = show(beside)
+    contents = page.get_by_role("navigation", name="Contents")
+    entries = contents.get_by_role("link", name="Best arms")
+    assert entries.count() == 0
+    contents.get_by_role("link", name="Other one!").click()
+    page.wait_for_function("document.querySelector('nav [aria-current]')?.hash.startsWith('#other-one')")
+    assert entries.count() == 1
+    entries.click()
+    page.wait_for_function("document.querySelector('nav [aria-current]')?.hash === '#other-one-best'")
+
+
 def test_everything_is_there_without_a_script(show):
     page = show(script=False)
     assert page.get_by_role("button").count() == 0

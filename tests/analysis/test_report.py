@@ -167,16 +167,11 @@ def test_hostile_names_stay_text(hostile):
     assert "equal to another arm): Without what is not there." in page.text
 
 
-BARE = {"ablation": {}, "control": {}, "sensitivity": {}, "stopped": 0, "failed": 0, "flagged": 0, "search": 2}
-BARE |= {"diagnostics": False, "embeddings": False}
-
-
-def test_runs_side_by_side(tmp_path):
-    plans = {"a": {"name": "same"}, "b": {"name": "same", "base": 0.70}, "c": {"name": "Other one!", "folds": 2}}
-    paths = [fake_run.write(tmp_path / key, fake_run.Plan(**BARE, **plan)) for key, plan in plans.items()]
-    out = tmp_path / "report"
-    assert report.write(paths) == out / "index.html"
-    page = _read(out / "index.html")
+def test_runs_side_by_side(beside):
+    out = beside.parent
+    assert out.name == "report"
+    paths = [out.parent / name for name in ("a", "b", "c")]
+    page = _read(beside)
     assert page.text.index("Runs side by side") < page.text.index("The best arm is")
     assert {"same-1", "same-2", "other-one"} <= set(page.ids)
     assert (out / "tables" / "comparison.csv").exists()
