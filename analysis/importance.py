@@ -198,7 +198,7 @@ class _Study:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what Optuna says of every study: that it was made, what is experimental, which end is up, that all tie."""
+    """Without what Optuna says of every study: that it was made, what is experimental, which end is up, what ties."""
     import optuna
 
     level = optuna.logging.get_verbosity()

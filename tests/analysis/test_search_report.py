@@ -93,3 +93,22 @@ def test_a_run_of_nothing_but_the_reference(tmp_path):
     run = load(fake_run.write(tmp_path / "run", plan))
     assert search.best_arm(run) == search.paper_arm(run) == search.reference_arm(run)
     assert search.saved(run).share == 0
+
+
+def test_scores_at_a_budget_are_those_of_the_curves(run):
+    table = search.dev_at(run, [2, 3, 9, 99])
+    assert table.columns.tolist() == [2, 3, 9, 99]
+    assert table[99].isna().all()
+    arm = search.best_arm(run)
+    curve = run.curves[(run.curves["arm"] == arm) & run.curves["dev_uar"].notna()].set_index("budget")["dev_uar"]
+    assert table.loc[arm, [2, 3, 9]].tolist() == curve[[2, 3, 9]].tolist()
+    stopped = run.trials["arm"][run.trials["status"] == "stopped"]
+    assert table.loc[stopped, 3].notna().all()
+    assert table.loc[stopped, 9].isna().all()
+
+
+def test_one_reason_keeps_its_numbers(run):
+    (reason,) = search.failures(run)["reason"]
+    assert reason == fake_run.REASONS["failed"]
+    none = _with_trials(run, status="done")
+    assert search.failures(none).empty

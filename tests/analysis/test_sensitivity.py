@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analysis import sensitivity
+from analysis.figures.sensitivity import sensitivity as figure
 from analysis.findings import Findings
 from analysis.run import load
 
@@ -118,3 +119,40 @@ def test_a_single_seed_and_fold_still_give_a_curve(tmp_path):
 )
 def test_amounts_in_equal_steps_stand_on_a_plain_scale(run, values, log):
     assert sensitivity._is_log(run, "data.unlabeled_amount", values) is log
+
+
+def test_seeds_spread_apart_from_folds(run, curves):
+    """Against the definition: the standard deviation over seeds in each fold, root mean square over folds."""
+    found = Findings(run)
+    arm = run.trials[(run.trials["parameter"] == "align.alpha") & (run.trials["value"] == "10.0")]["arm"].iloc[0]
+    rows = run.folds[run.folds["final"] & (run.folds["split"] == "test")].set_index(["arm", "fold", "seed"])["uar"]
+    change = (rows[arm] - rows[found.reference]).unstack("seed")
+    point = curves["align.alpha"].points[-1]
+    assert point.seed_std == pytest.approx(math.sqrt(change.var(axis=1, ddof=1).mean()))
+    assert point.fold_std == pytest.approx(change.mean(axis=1).std(ddof=1))
+
+
+def test_one_seed_has_no_spread_over_seeds(tmp_path):
+    plan = fake_run.Plan(folds=3, seeds=(0,), search=2, stopped=0, failed=0, flagged=0)
+    found = Findings(load(fake_run.write(tmp_path / "run", plan)))
+    assert all(math.isnan(p.seed_std) or p.is_reference for curve in found.sensitivity for p in curve.points)
+    assert "seeds within" not in figure(found).caption
+
+
+def test_reach_of_a_range_around_the_references_value(curves):
+    alpha = sensitivity.reach(curves["align.alpha"])
+    own = next(point.value for point in curves["align.alpha"].points if point.is_reference)
+    assert (alpha.reference, alpha.robust_low, alpha.robust_high) == (own, 0.3, 3.0)
+    assert alpha.spread == sensitivity.spread(curves["align.alpha"])
+    assert (alpha.open_low, alpha.open_high) == (False, False)
+    assert alpha.factor_high == pytest.approx(3.0 / own)
+
+
+def test_a_range_that_ends_where_the_tests_end_is_open_but_for_a_weight_of_0(curves):
+    alpha = curves["align.alpha"]
+    all_fine = sensitivity.reach(alpha._replace(robust=(0.0, 10.0)))
+    assert (all_fine.open_low, all_fine.open_high) == (False, True)
+    assert all_fine.factor_low == 0
+    named = sensitivity.reach(alpha._replace(robust=None))
+    assert (named.robust_low, named.open_low) == (None, False)
+    assert math.isnan(named.factor_low)
