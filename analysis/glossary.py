@@ -9,6 +9,8 @@ from analysis.table import Table
 
 #: Word as it stands in a heading (a regular expression) -> the word, and what it means.
 _MEANINGS: tuple[tuple[str, str, str], ...] = (
+    (r"\bArms?\b", "arm", "one setting under test, trained over all folds and seeds"),
+    (r"\bFolds?\b", "fold", "one cut of the corpus into train, dev and test"),
     (r"\bUAR\b", "UAR", "unweighted average recall: the mean of the recalls of all classes, however frequent each is"),
     (r"\bWAR\b", "WAR", "weighted average recall: the share of utterances classified correctly (accuracy)"),
     (r"\bWF1\b", "WF1", "F1 of each class, weighted by how frequent the class is"),
@@ -23,6 +25,12 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
         "p (Holm)",
         "how often no true difference would look this large or larger, adjusted over all lines of the table after Holm",
     ),
+    (r"\bEffect size g", "effect size g", "the difference in units of its spread over folds (Hedges), with interval"),
+    (r"\bBootstrap\b", "bootstrap", "95 % interval from drawing folds or speakers, and seeds, again and again"),
+    (r"\bProbably\b", "probably", "chance of being worse, the same within a margin, or better, given the results"),
+    (r"\bDetectable\b", "detectable", "the smallest difference that these folds and seeds would be likely to show"),
+    (r"\bPower\b", "power", "the chance of seeing a difference of the published size with these folds and seeds"),
+    (r"\bBetween (folds|seeds)\b", "between", "standard deviation that is owed to folds, or to seeds, alone"),
     (r"\bpoints\b", "points", "percentage points"),
     (r"\b[Ww]orth\b", "worth", "UAR of the reference minus that of the row: positive when the component helps"),
     (r"\bVerdict\b", "verdict", "what the interval and the adjusted p together allow to say"),

@@ -79,6 +79,6 @@ def test_numeric_columns_of_a_report_can_be_sorted(run):
 def test_headings_are_explained_by_their_words():
     assert glossary.explain("Test UAR, %").startswith("UAR: unweighted average recall")
     assert "; test: " in glossary.explain("Test UAR, %")
-    assert glossary.explain("Arm") == ""
+    assert glossary.explain("Row") == ""
     used = glossary.words([table(FRAME, Column("WAR, %", str), Column("p (Holm)", str))])
     assert [word for word, _ in used] == ["WAR", "p (Holm)"]
