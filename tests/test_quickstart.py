@@ -90,7 +90,7 @@ def test_a_run_is_a_handful_of_files_that_execute_nothing(quickstart):
     names = {path.name for path in (quickstart / "runs/quickstart").iterdir()}
     assert "stages" not in names
     assert "journal.jsonl" not in names
-    assert len(names) <= 10
+    assert len(names) <= 11
     assert not {name for name in names if name.endswith((".pkl", ".pickle", ".pt"))}
 
 

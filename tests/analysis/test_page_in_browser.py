@@ -1,4 +1,4 @@
-"""The page as a reader meets it, in headless Chromium: `pip install -e '.[browser]'` and a Chromium on the system.
+"""The page as a reader meets it, in headless Chromium: it takes a Chromium on the system.
 
 It is looked for as `chromium`, `chromium-browser` or `google-chrome`, or where the variable CHROMIUM says.
 """
@@ -26,7 +26,7 @@ PHONE, TABLET, WIDE = 390, 768, 1440
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
     playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not there: pip install -e '.[browser]'"
+        "playwright.sync_api", reason="playwright is not there: pip install -e '.[dev]'"
     )
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
