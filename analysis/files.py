@@ -15,6 +15,7 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\char34{}", "±": r"$\pm$", "−": "$-$", "—": "--", "–": "--", "†": r"$\dagger$", "×": r"$\times$",
+    "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\rightarrow$", "²": "$^2$", "…": r"\dots{}",
     "\n": " ", "\r": " ", "\t": " ", "*": r"\textasteriskcentered{}", "-": "-{}",
 }  # fmt: skip
 # A hyphen is touched only before another one, where TeX would join them into a dash.

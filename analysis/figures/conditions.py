@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from analysis.conditions import groups, in_words, tested
-from analysis.figures.style import COLOURS, INK, MUTED, SURFACE, WIDE, Drawn, canvas, grid_on, look, wrap
+from analysis.figures.style import COLOURS, INK, MUTED, SURFACE, WIDE, Drawn, canvas, grid_on, ink_on, look, wrap
 from analysis.figures.tips import tip
 from analysis.findings import Findings
 from analysis.published import of_row, over
@@ -68,12 +68,16 @@ def heat_map(found: Findings) -> Drawn | None:
     if not found.several or len(table := heat_map_numbers(found)) < 2:
         return None
     with look():
-        figure = canvas(min(WIDE, 3.2 + 0.62 * table.shape[1]), 0.9 + 0.27 * len(table))
+        figure = canvas(WIDE, 0.9 + 0.27 * len(table))
         axes = figure.add_subplot()
         sns.heatmap(
             100 * table, ax=axes, cmap="crest", annot=True, fmt=".1f", annot_kws={"fontsize": 7}, cbar=False,
             linewidths=1, linecolor=SURFACE,
         )  # fmt: skip
+        shades = axes.collections[0].get_facecolor()
+        for text in axes.texts:
+            column, row = (int(part) for part in text.get_position())
+            text.set_color(ink_on(shades[row * table.shape[1] + column]))
         axes.set_xticklabels([wrap(in_words(name), 12) for name in table.columns], rotation=0)
         axes.set_yticklabels([wrap(name, 36, 2) for name in table.index], rotation=0)
         axes.set(xlabel="", ylabel="")

@@ -10,7 +10,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from analysis.figures.style import BLUE, MUTED, NARROW, ORANGE, SURFACE, WIDE, Drawn, canvas, grid_on, look, shorten
+from analysis.figures.style import (
+    BLUE,
+    MUTED,
+    NARROW,
+    ORANGE,
+    SURFACE,
+    WIDE,
+    Drawn,
+    canvas,
+    grid_on,
+    ink_on,
+    look,
+    shorten,
+)
 from analysis.findings import Findings
 
 
@@ -110,17 +123,10 @@ _SHADES = mpl.colormaps["Blues"]
 
 def _cell(axes: Axes, truth: int, predicted: int, percent: float, count: float, cell: float) -> None:
     """Percent over the count, in ink that stands out from the shade."""
-    ink = "#ffffff" if _luminance(_SHADES(percent / 100)) < 0.179 else "#000000"
     size = float(np.clip(15 * cell, 5.2, 8.5))
-    place: dict[str, Any] = {"x": predicted + 0.5, "ha": "center", "color": ink}
+    place: dict[str, Any] = {"x": predicted + 0.5, "ha": "center", "color": ink_on(_SHADES(percent / 100))}
     axes.text(y=truth + 0.47, s=f"{percent:.0f} %", va="bottom", fontsize=size, **place)
     axes.text(y=truth + 0.55, s=f"{count:,.0f}", va="top", fontsize=0.86 * size, **place)
-
-
-def _luminance(colour: tuple[float, ...]) -> float:
-    """Relative luminance of a colour as WCAG 2 defines it; white is 1."""
-    parts = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3])
-    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
 
 
 def generation(found: Findings) -> Drawn | None:

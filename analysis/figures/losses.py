@@ -10,7 +10,20 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.style import BLUE, MUTED, ORANGE, WIDE, Drawn, canvas, grid_on, log_ticks, look, shorten
+from analysis.figures.style import (
+    BLUE,
+    MUTED,
+    NARROW,
+    ORANGE,
+    WIDE,
+    Drawn,
+    canvas,
+    grid_on,
+    legend_above,
+    log_ticks,
+    look,
+    shorten,
+)
 from analysis.findings import Findings
 from analysis.losses import LossCurve
 
@@ -39,7 +52,7 @@ def losses(found: Findings) -> Drawn | None:
     arms = list(dict.fromkeys(curve.arm for curve in found.losses))
     stages = len({stage for stage, _ in made})
     with look():
-        figure = canvas(WIDE * columns / COLUMNS if columns > 1 else WIDE * 0.5, 0.5 + 1.5 * rows)
+        figure = canvas(WIDE if columns > 2 else NARROW, 0.5 + 1.5 * rows)
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, ((stage, term), curves) in zip(grid.flat, made.items(), strict=False):
             _panel(axes, curves, arms)
@@ -47,7 +60,7 @@ def losses(found: Findings) -> Drawn | None:
         for axes in grid.flat[len(made) :]:
             axes.set_visible(False)
         figure.supxlabel("Epoch of the stage", fontsize=8)
-        figure.legend(handles=_handles(found, arms), loc="outside upper left", ncols=3)
+        legend_above(figure, _handles(found, arms), 3)
     caption = (
         "Every term of the objective, unweighted, on the train rows: mean over folds and seeds; band: ± spread over "
         "these. Every panel has its own scale, a logarithmic one where a term falls far."

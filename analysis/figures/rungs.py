@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import BLUE, INK, MUTED, ORANGE, WIDE, Drawn, canvas, look
+from analysis.figures.style import BLUE, INK, MUTED, NARROW, ORANGE, WIDE, Drawn, canvas, legend_above, look
 from analysis.findings import Findings
 from analysis.rungs import Rung, Rungs
 from analysis.rungs_words import SURVIVORS, risked, spearman_words
@@ -29,7 +29,7 @@ def rungs(found: Findings) -> Drawn | None:
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     with look():
-        figure = canvas(WIDE if columns > 1 else WIDE * 0.6, 0.75 + 2.1 * rows)
+        figure = canvas(WIDE if columns > 1 else NARROW, 0.75 + 2.1 * rows)
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, rung in zip(grid.flat, panels, strict=False):
             _panel(axes, rung)
@@ -38,7 +38,7 @@ def rungs(found: Findings) -> Drawn | None:
         for row in grid:
             row[0].set_ylabel("Final dev score, %")
         figure.supxlabel("Dev UAR at the rung, %", fontsize=8, color=INK)
-        figure.legend(handles=_handles(panels), loc="outside upper left", ncols=4)
+        legend_above(figure, _handles(panels))
     return Drawn("rungs", "What stopping early risked", _caption(risk), figure)
 
 

@@ -12,7 +12,21 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis import search
-from analysis.figures.style import BLUE, MUTED, ORANGE, RED, WIDE, Drawn, canvas, grid_on, log_ticks, look, shorten
+from analysis.figures.style import (
+    BLUE,
+    MUTED,
+    NARROW,
+    ORANGE,
+    RED,
+    WIDE,
+    Drawn,
+    canvas,
+    grid_on,
+    legend_above,
+    log_ticks,
+    look,
+    shorten,
+)
 from analysis.figures.tips import tip
 from analysis.findings import Findings
 from analysis.words import number, share
@@ -90,7 +104,7 @@ def scatter(found: Findings) -> Drawn | None:
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     with look():
-        figure = canvas(WIDE if columns > 1 else WIDE * 0.6, 0.5 + 1.7 * rows)
+        figure = canvas(WIDE if columns > 1 else NARROW, 0.5 + 1.7 * rows)
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, panel in zip(grid.flat, panels, strict=False):
             _panel(axes, panel)
@@ -100,7 +114,7 @@ def scatter(found: Findings) -> Drawn | None:
             row[0].set_ylabel("Dev score, % UAR")
         there = set(panels[0].group)
         handles = [_handle(name) for name in _MARKS if name in there]
-        figure.legend(handles=handles, loc="outside upper left", ncols=4)
+        legend_above(figure, handles)
     caption = "Each point is an arm of the search. Stopped arms stand at the score they had when they were stopped."
     return Drawn("search", "Where the search found its scores", caption, figure)
 
@@ -165,7 +179,7 @@ def best_so_far(found: Findings) -> Drawn | None:
             panels[1].set_xlim(left=0)
         handles = [_handle(name) for name, mine in _states(table).items() if mine.any()]
         handles.append(Line2D([], [], color=ORANGE, label="best so far"))
-        figure.legend(handles=handles, loc="outside upper left", ncols=4)
+        legend_above(figure, handles)
     caption = "The line follows the best arm that may be chosen: run to the end and unflagged."
     if timed:
         caption += " Time is on the clock, pauses and other arms of the run included."

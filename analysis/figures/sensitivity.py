@@ -5,11 +5,28 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, RED, WIDE, Drawn, canvas, grid_on, look, shorten
+from analysis.figures.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    NARROW,
+    ORANGE,
+    RED,
+    WIDE,
+    Drawn,
+    canvas,
+    grid_on,
+    legend_above,
+    look,
+    shorten,
+)
 from analysis.findings import Findings
 from analysis.sensitivity import TOLERANCE, Curve, Point
 from analysis.words import change, number, share
@@ -26,7 +43,7 @@ def sensitivity(found: Findings) -> Drawn | None:
     columns = min(COLUMNS, len(curves))
     rows = math.ceil(len(curves) / columns)
     with look():
-        figure = canvas(WIDE if columns > 1 else WIDE * 0.6, 0.55 + 1.95 * rows)
+        figure = canvas(WIDE if columns > 1 else NARROW, 0.55 + 1.95 * rows)
         panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, curve in zip(panels.flat, curves, strict=False):
             _panel(axes, curve)
@@ -112,8 +129,8 @@ def _ticks(axes: Axes, points: tuple[Point, ...]) -> None:
     axes.set_xlim(points[0].position - 0.07 * span, points[-1].position + 0.07 * span)
 
 
-def _legend(figure: object, curves: list[Curve]) -> None:
-    handles: list[object] = [
+def _legend(figure: Figure, curves: list[Curve]) -> None:
+    handles: list[Artist] = [
         Line2D([], [], color=BLUE, marker="o", markersize=3.6, label="mean over folds"),
         Patch(color=BLUE, alpha=0.14, linewidth=0, label="± spread over folds"),
         *([Line2D([], [], color=GREEN, linewidth=1, linestyle=(0, (4, 2)), label=_SEEDS)] if _seeded(curves) else []),
@@ -121,4 +138,4 @@ def _legend(figure: object, curves: list[Curve]) -> None:
     ]
     if any(math.isnan(point.change) for curve in curves for point in curve.points):
         handles.append(Line2D([], [], color=RED, marker="x", linestyle="", label="stopped or failed"))
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))  # type: ignore[attr-defined]
+    legend_above(figure, handles, len(handles))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -121,6 +122,25 @@ def grid_on(axes: Axes, axis: str) -> None:
     """Grid lines along one axis only."""
     axes.grid(False)
     axes.grid(True, axis=axis)  # type: ignore[arg-type]
+
+
+def ink_on(shade: Sequence[float]) -> str:
+    """Black or white, whichever stands out from a shade: at least 4.5 to 1, as WCAG 2 asks of text."""
+    return "#ffffff" if luminance(shade) < 0.179 else "#000000"
+
+
+def luminance(colour: Sequence[float]) -> float:
+    """Relative luminance of a colour (red, green, blue in [0, 1]) as WCAG 2 defines it; white is 1."""
+    parts = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3])
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+
+def legend_above(figure: Figure, handles: Sequence[Artist], most: int = 4) -> None:
+    """A legend over the panels, in as many columns as fit the figure's width."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    # Inches that a letter, and a mark with the room around it, take.
+    fitting = int(figure.get_figwidth() / (0.062 * longest + 0.5))
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(max(fitting, 1), most))
 
 
 def log_ticks(axis: Axis, low: float, high: float) -> None:

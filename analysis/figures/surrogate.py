@@ -18,12 +18,14 @@ from analysis.figures.style import (
     BLUE,
     INK,
     MUTED,
+    NARROW,
     ORANGE,
     SURFACE,
     WIDE,
     Drawn,
     canvas,
     grid_on,
+    legend_above,
     log_ticks,
     look,
     shorten,
@@ -56,14 +58,14 @@ def partial_dependence(found: Findings) -> Drawn | None:
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     with look():
-        figure = canvas(WIDE if columns > 2 else WIDE * 0.6, 0.6 + 1.7 * rows)
+        figure = canvas(WIDE if columns > 2 else NARROW, 0.6 + 1.7 * rows)
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, panel in zip(grid.flat, panels, strict=False):
             _panel(axes, panel, found.response.shown.sample, found)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
         figure.supylabel("Foretold dev score, % UAR", fontsize=8, color=INK)
-        figure.legend(handles=_handles(found), loc="outside upper left", ncols=3)
+        legend_above(figure, _handles(found), 3)
     return Drawn("partial_dependence", "What the surrogate says of each parameter", _caption(found.response), figure)
 
 
@@ -145,13 +147,13 @@ def contour(found: Findings) -> Drawn | None:
     score = 100 * np.concatenate([pair.mean.ravel() for pair in pairs])
     levels = np.asarray(MaxNLocator(12).tick_values(score.min(), max(score.max(), score.min() + 0.1)))
     with look():
-        figure = canvas(WIDE if len(pairs) > 1 else WIDE * 0.6, 2.9)
+        figure = canvas(WIDE if len(pairs) > 1 else NARROW, 2.9)
         panels = figure.subplots(1, len(pairs), squeeze=False)[0]
         for axes, pair in zip(panels, pairs, strict=True):
             filled = _map(axes, pair, levels)
             _arms(axes, pair, found.response.shown.sample, found)
         _colour_bar(figure, filled, panels)
-        figure.legend(handles=_point_handles(found), loc="outside upper left", ncols=2)
+        legend_above(figure, _point_handles(found), 2)
     caption = (
         f"Dev score foretold by the surrogate over two parameters at a time, the others as the arms have them. "
         f"Dots: arms; where there are none, colours are a guess. {error_words(found.response.shown)}"

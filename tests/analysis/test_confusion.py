@@ -67,8 +67,7 @@ def test_ink_stands_out_from_every_shade():
     for percent in np.linspace(0, 100, 101):
         features._cell(axes, 0, 0, percent, 1.0, 0.5)
         ink, shade = (
-            features._luminance(colour)
-            for colour in (_rgb(axes.texts[-1].get_color()), features._SHADES(percent / 100))
+            style.luminance(colour) for colour in (_rgb(axes.texts[-1].get_color()), features._SHADES(percent / 100))
         )
         assert (max(ink, shade) + 0.05) / (min(ink, shade) + 0.05) >= 4.5
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.lines import Line2D
 
 from analysis import tables
 from analysis.figures import arms, curves, features, figures, search, style
@@ -33,7 +34,7 @@ def test_every_figure_of_a_full_run_is_drawn_and_saved(found, tmp_path, monkeypa
         assert (tmp_path / f"{one.key}.svg").read_text() == text
         assert "<!--" not in text
         assert one.caption.endswith(".")
-        assert one.figure.get_figwidth() <= style.WIDE
+        assert one.figure.get_figwidth() in (style.NARROW, style.WIDE)
 
 
 def test_an_svg_is_the_same_twice(run):
@@ -169,6 +170,18 @@ def test_a_themed_svg_follows_the_page_and_keeps_its_ids_apart(found, key):
     assert used <= ids
     assert "viewBox" in text.split(">")[0]
     assert "width=" not in text.split(">")[0]
+
+
+@pytest.mark.parametrize(("longest", "columns"), [(8, 3), (20, 2), (200, 1)])
+def test_a_legend_has_as_many_columns_as_fit(longest, columns):
+    with style.look():
+        figure = style.canvas(style.NARROW, 2)
+        figure.add_subplot()
+        style.legend_above(figure, [Line2D([], [], label="x" * longest) for _ in range(5)], 3)
+    style.settle(figure)
+    (legend,) = figure.legends
+    assert legend._ncols == columns
+    assert longest == 200 or legend.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_names_are_shortened_and_wrapped():
