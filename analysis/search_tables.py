@@ -80,8 +80,8 @@ def importance(found: Findings) -> Table | None:
         f"From {scores_of(response.shown.sample)}. fANOVA (Hutter et al. 2014): share of the variance of a forest's "
         "predictions over the searched ranges that the parameter has alone; the rest "
         f"({share(important.interactions, 0)} %) are interactions, or noise. PED-ANOVA (Watanabe et al. "
-        f"2023): share of what tells the best {important.best} arms from all. Ranges are of resampled arms: that forests "
-        "of few arms give weaker parameters too little is not in them. By chance, with shuffled scores, one "
+        f"2023): share of what tells the best {important.best} arms from all. Ranges are of resampled arms: that "
+        "forests of few arms give weaker parameters too little is not in them. By chance, with shuffled scores, one "
         f"parameter in twenty gets {share(important.fanova_chance, 0)} % or {share(important.ped_chance, 0)} %."
     )
     if not response.shown.knows:
