@@ -25,9 +25,7 @@ PHONE, TABLET, WIDE = 390, 768, 1440
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not there: pip install -e '.[dev]'"
-    )
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not there: pip install -e '.[dev]'")
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("no Chromium was found: install one, or name it in the variable CHROMIUM")
