@@ -37,7 +37,8 @@ def knowledge(tried: Tried) -> str:
         return f"foretells arms it has not seen (R² {_r2(tried.errors[0])})"
     r2 = _r2(tried.errors[0])
     if tried.errors[0].r2 > 0:
-        return f"knows nothing that is sure: held-out arms are foretold better than by their mean (R² {r2}) by luck"
+        how = f"held-out arms are foretold better than by their mean (R² {r2}), but luck may do that"
+        return f"knows nothing that is sure: {how}"
     return f"knows nothing: held-out arms are foretold no better than by their mean (R² {r2})"
 
 

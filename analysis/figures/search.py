@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from analysis import search
 from analysis.figures.style import (
@@ -139,6 +139,8 @@ def _panel(axes: Axes, panel: Scatter) -> None:
     if panel.log:
         axes.set_xscale("log")
         log_ticks(axes.xaxis, panel.x.min(), panel.x.max())
+        if panel.x.max() / panel.x.min() > 30:  # narrow as the panels are, powers of ten have room, and not all of many
+            axes.xaxis.set_major_locator(LogLocator(numticks=4))
     if panel.options:
         axes.set_xticks(range(len(panel.options)), [shorten(option, 10) for option in panel.options])
         axes.set_xlim(-0.5, len(panel.options) - 0.5)

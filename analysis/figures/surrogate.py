@@ -35,7 +35,7 @@ from analysis.response import Response
 from analysis.response_words import error_words, left_out, scores_of
 from analysis.space import Axis, Sample
 from analysis.surrogate import Pair, Partial
-from analysis.words import number
+from analysis.words import number, plural
 
 COLUMNS = 4
 #: At most so many parameters are drawn, the most important ones.
@@ -64,9 +64,15 @@ def partial_dependence(found: Findings) -> Drawn | None:
             _panel(axes, panel, found.response.shown.sample, found)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
-        figure.supylabel("Foretold dev score, % UAR", fontsize=8, color=INK)
+        figure.supylabel(_foretold(found.response), fontsize=8, color=INK)
         legend_above(figure, _handles(found), 3)
     return Drawn("partial_dependence", "What the surrogate says of each parameter", _caption(found.response), figure)
+
+
+def _foretold(response: Response) -> str:
+    """What is foretold, to stand along an axis."""
+    budget = response.shown.sample.budget
+    return "Foretold dev score, % UAR" if budget is None else f"Foretold dev UAR after {plural(budget, 'epoch')}, %"
 
 
 def _caption(response: Response) -> str:
@@ -152,7 +158,7 @@ def contour(found: Findings) -> Drawn | None:
         for axes, pair in zip(panels, pairs, strict=True):
             filled = _map(axes, pair, levels)
             _arms(axes, pair, found.response.shown.sample, found)
-        _colour_bar(figure, filled, panels)
+        _colour_bar(figure, filled, panels, _foretold(found.response))
         legend_above(figure, _point_handles(found), 2)
     caption = (
         f"Dev score foretold by the surrogate over two parameters at a time, the others as the arms have them. "
@@ -187,9 +193,9 @@ def _arms(axes: Axes, pair: Pair, sample: Sample, found: Findings) -> None:
         axes.scatter(best[0], best[1], s=42, linewidth=0.8, **mark)
 
 
-def _colour_bar(figure: Figure, filled: object, panels: Sequence[Axes]) -> None:
+def _colour_bar(figure: Figure, filled: object, panels: Sequence[Axes], text: str) -> None:
     bar = figure.colorbar(filled, ax=list(panels), pad=0.02, aspect=28)  # type: ignore[arg-type]
-    bar.set_label("Foretold dev score, % UAR")
+    bar.set_label(text)
     bar.outline.set_visible(False)
     bar.ax.grid(False)
 
