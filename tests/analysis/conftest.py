@@ -75,6 +75,12 @@ def several(several_folder: Path) -> Run:
     return load(several_folder)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without figures, which take most of their time."""
+    monkeypatch.setattr(report, "figures", lambda found: [])
+
+
 @pytest.fixture(scope="session")
 def written(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the full run, with pictures in none but SVG; not to be changed."""

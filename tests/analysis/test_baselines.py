@@ -57,7 +57,7 @@ def test_the_figure_and_the_headline_say_the_same(planted):
     assert f"points from {WEAK} (better)" in headline(planted)[-1]
 
 
-def test_the_page_and_the_summary_have_them(path, tmp_path):
+def test_the_page_and_the_summary_have_them(path, tmp_path, undrawn):
     text = report.write([path], tmp_path).read_text()
     assert 'class="good">better' in text
     assert 'class="bad">worse' in text

@@ -159,12 +159,12 @@ def test_one_condition_needs_none_of_it(found):
     assert "condition" not in " ".join(headline(found))
 
 
-def test_the_page_says_what_uar_is_a_mean_over(many, several_folder, tmp_path):
+def test_the_page_says_what_uar_is_a_mean_over(many, several_folder, tmp_path, undrawn):
     assert "mean over the conditions audio, text, audio+text" in headline(many)[0]
     assert headline(many)[2].startswith("By condition it reaches")
     assert "mean over 3 conditions" in report.tiles(many)[0][2]
     text = report.write([several_folder], tmp_path).read_text()
-    for heading in ("Test UAR by condition", "What each component is worth, by condition", "mean, some missing"):
+    for heading in ("By condition", "What each component is worth, by condition", "mean, some missing"):
         assert heading in text
     made = {table.key: files.latex(table) for table in tables.tables(many)}
     assert r"audio+text" in made["by_condition"]

@@ -243,7 +243,7 @@ def test_words_of_the_spread(run):
 
 
 @pytest.mark.slow
-def test_the_report_has_a_section_of_speakers(tmp_path):
+def test_the_report_has_a_section_of_speakers(tmp_path, undrawn):
     run = fake_run.write(tmp_path / "run", fake_run.Plan(**SMALL))
     text = report.write([run]).read_text()
     assert "By test speaker" in text

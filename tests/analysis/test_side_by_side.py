@@ -90,7 +90,7 @@ def test_one_condition_for_all_makes_one_table(found, tmp_path):
     assert [one.key for one in drawn] == ["comparison"]
 
 
-def test_the_page_of_several_runs_has_their_figure(several_folder, tmp_path):
+def test_the_page_of_several_runs_has_their_figure(several_folder, tmp_path, undrawn):
     linear = _baseline(tmp_path, conditions={"audio+text": 0.0})
     path = report.write([several_folder, linear.run.path], tmp_path / "out")
     text = path.read_text()
