@@ -88,7 +88,7 @@ def _sized(value: float, low: float, high: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
+    return f"{value:+.1f}".replace("-", "−") if round(value, 1) else "0.0"
 
 
 def _percent(probability: float) -> str:
