@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from analysis import by_speaker, compare, conditions, published, statistics
 from analysis.compare import Comparison, Estimate
@@ -63,19 +64,15 @@ def of(run: Run, compared: list[Comparison], parent: str | None) -> list[Evidenc
         compared: Ablation rows or baselines, each as reference minus row.
         parent: The reference.
     """
-    ratio = compare.size_ratio(run)
-    kept = [one for one in compared if one.basis.startswith("test") and one.estimate]
-    return [_evidence(run, one, one.estimate, parent or "", ratio) for one in kept if _enough(one.estimate)]
+    ratio, speakers = compare.size_ratio(run), by_speaker.values_of(run, parent or "")["uar"]
+    kept = [(one, one.estimate) for one in compared if one.basis.startswith("test") and one.estimate]
+    return [_evidence(run, one, each, speakers, ratio) for one, each in kept if each.folds >= compare.MIN_FOLDS]
 
 
-def _enough(found: Estimate | None) -> bool:
-    return found is not None and found.folds >= compare.MIN_FOLDS
-
-
-def _evidence(run: Run, one: Comparison, found: Estimate | None, parent: str, ratio: float) -> Evidence:
-    assert found is not None
+def _evidence(run: Run, one: Comparison, found: Estimate, reference: pd.Series, ratio: float) -> Evidence:
+    """Evidence on one comparison; ``reference`` is the UAR of the reference's test speakers."""
     differences = np.array(found.fold_differences)
-    units, unit = _units(run, one, found, parent)
+    units, unit = _units(run, one, found, reference)
     gain = _published_gain(run, one)
     component = statistics.fold_component(found.fold_std, found.seed_std, found.seeds)
     needed = [statistics.folds_needed(gain, spread, found.folds, ratio) for spread in (found.fold_std, component)]
@@ -98,12 +95,12 @@ def _evidence(run: Run, one: Comparison, found: Estimate | None, parent: str, ra
     )
 
 
-def _units(run: Run, one: Comparison, found: Estimate, parent: str) -> tuple[np.ndarray, str]:
+def _units(run: Run, one: Comparison, found: Estimate, reference: pd.Series) -> tuple[np.ndarray, str]:
     """Differences by unit and seed: of test speakers where both arms were counted by speaker, else of folds."""
     if one.basis == "test":
-        mine, theirs = (by_speaker.values_of(run, arm)["uar"] for arm in (one.arm, parent))
-        if len(mine) and mine.index.equals(theirs.index):
-            wide = (theirs - mine).rename("uar").reset_index()
+        mine = by_speaker.values_of(run, one.arm)["uar"]
+        if len(mine) and mine.index.equals(reference.index):
+            wide = (reference - mine).rename("uar").reset_index()
             wide = wide.pivot_table(index=["fold", "speaker"], columns="seed", values="uar", observed=True)
             return wide.to_numpy(), "speakers"
     return np.array(found.rows), "folds"

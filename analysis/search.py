@@ -201,7 +201,7 @@ def edges(run: Run, arm: str) -> list[Edge]:
 
 
 def _edge(path: str, space: dict[str, Any], value: Any) -> Edge | None:
-    if not all(_is_number(x) for x in (space.get("low"), space.get("high"), value)):
+    if not all(is_number(x) for x in (space.get("low"), space.get("high"), value)):
         return None
     low, high = float(space["low"]), float(space["high"])
     if low >= high:
@@ -216,5 +216,6 @@ def _edge(path: str, space: dict[str, Any], value: Any) -> Edge | None:
     return Edge(path, value, low, high, "lower" if place <= EDGE else "upper")
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a config's value is a number; a truth value is none."""
     return isinstance(value, int | float) and not isinstance(value, bool)

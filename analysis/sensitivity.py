@@ -11,7 +11,7 @@ import numpy as np
 from analysis.aggregate import final_rows, summarise
 from analysis.compare import Comparison, against_parent
 from analysis.run import Run
-from analysis.search import reference_arm
+from analysis.search import is_number, reference_arm
 
 #: Loss of UAR that a parameter's robust range allows.
 TOLERANCE = 0.01
@@ -113,16 +113,12 @@ def _curve(run: Run, reference: str, path: str, found: list[tuple[Any, Compariso
     points = [_point(v, positions[json.dumps(v)], c, s) for v, c, s in found if v != own]
     points.append(_reference_point(run, reference, own, positions[json.dumps(own)]))
     points.sort(key=lambda point: point.position)
-    numeric = all(_is_number(point.value) for point in points)
+    numeric = all(is_number(point.value) for point in points)
     return Curve(path, log, tuple(points), _robust(points) if numeric else None)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _is_log(run: Run, path: str, values: list[Any]) -> bool:
-    if not all(_is_number(value) and value >= 0 for value in values):
+    if not all(is_number(value) and value >= 0 for value in values):
         return False
     space = (run.provenance.get("parameters") or {}).get(path)
     positive = [value for value in values if value > 0]
@@ -141,7 +137,7 @@ def _unevenness(values: np.ndarray) -> float:
 
 def _positions(values: list[Any], log: bool) -> dict[str, float]:
     """Place along the axis of each value, by its JSON text."""
-    if not all(_is_number(value) for value in values):
+    if not all(is_number(value) for value in values):
         return {json.dumps(value): float(index) for index, value in enumerate(values)}
     if not log:
         return {json.dumps(value): float(value) for value in values}

@@ -58,7 +58,7 @@ class Axis:
         if self.options:
             found = [next((i for i, each in enumerate(self.options) if each == value), math.nan) for value in values]
             return (np.array(found, dtype=float) + 0.5) / len(self.options)
-        numbers = np.array([value if _is_number(value) else math.nan for value in values], dtype=float)
+        numbers = np.array([value if search.is_number(value) else math.nan for value in values], dtype=float)
         numbers[~((numbers >= self.low) & (numbers <= self.high))] = math.nan
         start, end = self._ends
         return (self._scale(numbers) - start) / (end - start)
@@ -178,7 +178,3 @@ def _scores(run: Run, trials: pd.DataFrame, budget: int | None) -> pd.Series:
         return trials["score"].where(trials["status"] == "done")
     ended = trials["status"].isin(["done", "stopped"])
     return trials["arm"].map(search.dev_at(run, [budget])[budget]).where(ended)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
