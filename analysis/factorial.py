@@ -53,10 +53,12 @@ class Design(NamedTuple):
     Attributes:
         factors: Names of the rows.
         cells: Arm by the rows that it leaves out; the empty cell is the arm they are measured from.
+        values: Test UAR of the cells on the rows that all of them have, shape (cells, F, S).
     """
 
     factors: tuple[str, ...]
     cells: Mapping[Cell, str]
+    values: np.ndarray
 
 
 def design(run: Run, parent: str | None) -> Design | None:
@@ -75,19 +77,17 @@ def design(run: Run, parent: str | None) -> Design | None:
     arms = _done(run)
     for factors in _candidates(run, changes):
         cells = _cells(run.arm(parent)["config"], {name: changes[name] for name in factors}, arms)
-        if cells and _values(run, list(cells.values())) is not None:
-            return Design(factors, cells)
+        values = _values(run, list(cells.values())) if cells else None
+        if cells and values is not None:
+            return Design(factors, cells, values)
     return None
 
 
 def effects(run: Run, found: Design) -> list[Effect]:
     """All effects of a design, main effects first."""
-    values = _values(run, list(found.cells.values()))
-    if values is None:
-        return []
     ratio = compare.size_ratio(run)
     factors = list(_subsets(found.factors, 1))
-    estimates = [compare.estimate(_contrast(values, list(found.cells), each), ratio) for each in factors]
+    estimates = [compare.estimate(_contrast(found.values, list(found.cells), each), ratio) for each in factors]
     adjusted = holm(np.array([one.p for one in estimates]))
     return [
         Effect(each, one, float(p), _verdict(each, one, float(p)))
