@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -50,6 +51,22 @@ class Repeat:
     order: int
     arm: str
     score: float | None
+
+
+class CurvePoint(NamedTuple):
+    """A classifying epoch of an arm.
+
+    Attributes:
+        arm: The arm.
+        stage: Its stage.
+        epoch: Which epoch of the stage, from 1.
+        rows: Dev UAR of each row, shape (rows,), float32.
+    """
+
+    arm: str
+    stage: str
+    epoch: int
+    rows: np.ndarray
 
 
 class Writer:
@@ -157,13 +174,13 @@ class Writer:
             self._journal.close()
             self._journal = None
 
-    def curve_points(self) -> Iterator[tuple[str, int, float]]:
-        """Arm, budget and mean dev UAR of every classifying epoch of the arms that are over."""
+    def curve_points(self) -> Iterator[CurvePoint]:
+        """Every classifying epoch of the arms that are over, an arm's in order."""
         for part in self._base["curves"]:
-            columns = part.select(["arm", "budget", "dev_uar"]).to_pydict()
-            for arm, budget, uar in zip(*columns.values(), strict=True):
-                if uar is not None:
-                    yield arm, budget, uar
+            part = part.filter(pc.is_valid(part["rows"]))
+            columns = part.select(["arm", "stage", "epoch"]).to_pydict()
+            rows = pc.list_flatten(part["rows"]).to_numpy().reshape(len(part), -1) if len(part) else ()
+            yield from map(CurvePoint, *columns.values(), rows)
 
     def references(self) -> set[str]:
         """Ids of the arms that others are measured from; the reference arm where none is."""

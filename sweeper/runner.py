@@ -237,7 +237,7 @@ class _Job:
                 storage_path=scratch,
                 num_samples=-1,
                 search_alg=searcher,
-                scheduler=scheduler(self.study, writer),
+                scheduler=scheduler(self.study, writer, self.task.folds),
                 stop=stop,
                 callbacks=[recorder],
                 reuse_actors=True,

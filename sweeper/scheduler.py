@@ -2,66 +2,130 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
+from sweeper.arms import Arm
+from sweeper.places import Rung, places, planned
+from sweeper.racing import Race
 from sweeper.results import Writer
-from sweeper.study import Study
+from sweeper.study import Scheduler, Study
+from trainables import methods
+from trainables.folds import Fold
 
-#: More classifying epochs than an arm will ever have: the rungs have no end.
-_FOREVER = 10**9
+
+class Rule(Protocol):
+    """Who is stopped at a rung."""
+
+    def stops(self, arm: str, rung: Rung, rows: np.ndarray, looks: int) -> bool:
+        """Whether an arm is stopped at a rung; it is remembered there, and not judged there again.
+
+        Args:
+            arm: Its id.
+            rung: The rung.
+            rows: Dev UAR of each row at its best epoch of the stage so far, shape (rows,).
+            looks: How many rungs the arm has in all.
+        """
 
 
-class StudyScheduler(ASHAScheduler):
-    """Asynchronous successive halving over all arms of a study, by mean dev UAR after equal classifying epochs.
+class Halving:
+    """Asynchronous successive halving: Tune's ASHA, one of its rungs at each of ours.
+
+    Args:
+        factor: One in so many arms goes on.
+    """
+
+    def __init__(self, factor: int) -> None:
+        self._factor = factor
+        self._rungs: dict[Rung, Any] = {}
+
+    def stops(self, arm: str, rung: Rung, rows: np.ndarray, looks: int) -> bool:
+        """As `Rule.stops`, by the mean over rows."""
+        if rung not in self._rungs:
+            asha = ASHAScheduler(grace_period=1, max_t=1, reduction_factor=self._factor, stop_last_trials=False)
+            self._rungs[rung] = asha._brackets[0]
+        decision: str = self._rungs[rung].on_result(_Named(arm), 1, float(np.mean(rows, dtype=np.float64)))
+        return decision == TrialScheduler.STOP
+
+
+class StudyScheduler(FIFOScheduler):
+    """Compares the arms of a study at its rungs, by the dev UAR of each row at its best epoch of the stage so far.
 
     Every arm's scores fill the rungs, but for those of baselines, whose epochs are another method's. Only arms of
     the kinds it applies to are stopped; the reference and baselines never are. Arms are known by their id, so that
     an arm begun again meets its own earlier scores and is not judged twice.
 
     Args:
-        study: The study, whose scheduler it is.
-        writer: Its recorded curves fill the rungs of a run that goes on.
+        asked: What the study asks for.
+        writer: Knows the arms; its recorded curves fill the rungs of a run that goes on.
+        rule: Who is stopped at a rung.
     """
 
-    def __init__(self, study: Study, writer: Writer) -> None:
-        super().__init__(
-            time_attr="budget",
-            metric="dev_uar",
-            mode="max",
-            max_t=_FOREVER,
-            grace_period=study.scheduler.grace_period,
-            reduction_factor=study.scheduler.reduction_factor,
-            stop_last_trials=False,
-        )
-        self._stops = frozenset(study.scheduler.applies_to)
-        for arm, budget, uar in writer.curve_points():
-            if writer.arms[arm].kind != "baseline":
-                self._bracket.on_result(_Named(arm), budget, uar)
-
-    @property
-    def _bracket(self) -> Any:
-        return self._brackets[0]
+    def __init__(self, asked: Scheduler, writer: Writer, rule: Rule) -> None:
+        super().__init__()
+        self._asked, self._arms, self._rule = asked, writer.arms, rule
+        self._under_way: dict[str, _Climber] = {}
+        for point in writer.curve_points():
+            self._take(writer.arms[point.arm], point.stage, point.epoch, point.rows)
+        self._under_way.clear()
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         """Whether the arm goes on; an epoch that classified nothing decides nothing."""
-        arm, kind = trial.config["arm"], trial.config["kind"]
-        if result.get("dev_uar") is None or kind == "baseline":
+        arm, report = self._arms[trial.config["arm"]], result.get("report")
+        if report is None or report.rows is None:
             return TrialScheduler.CONTINUE
-        decision: str = self._bracket.on_result(_Named(arm), result["budget"], result["dev_uar"])
-        return decision if kind in self._stops else TrialScheduler.CONTINUE
+        behind = self._take(arm, report.stage, report.epoch, report.rows)
+        return TrialScheduler.STOP if behind and arm.kind in self._asked.applies_to else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> None:
-        """Forget the trial; its scores stay."""
-        self._trial_info.pop(trial.trial_id, None)
+        """Forget where the arm was; its scores stay."""
+        self._under_way.pop(trial.config["arm"], None)
+
+    def _take(self, arm: Arm, stage: str, epoch: int, rows: np.ndarray) -> bool:
+        """Take the next epoch of an arm; whether the rule would stop it there."""
+        if arm.kind == "baseline":
+            return False
+        climber = self._under_way.get(arm.id) or self._under_way.setdefault(arm.id, _Climber.of(arm, self._asked))
+        best = climber.best(stage, epoch, rows)
+        rung = climber.rungs.get((stage, epoch))
+        return rung is not None and self._rule.stops(arm.id, rung, best, len(climber.rungs))
 
 
-def scheduler(study: Study, writer: Writer) -> TrialScheduler:
+def scheduler(study: Study, writer: Writer, folds: Sequence[Fold]) -> TrialScheduler:
     """The scheduler a study asks for."""
-    return StudyScheduler(study, writer) if study.scheduler.kind == "asha" else FIFOScheduler()
+    asked = study.scheduler
+    if asked.kind == "none":
+        return FIFOScheduler()
+    if asked.kind == "asha":
+        return StudyScheduler(asked, writer, Halving(asked.reduction_factor))
+    ratio = float(np.mean([len(fold.dev) / len(fold.train) for fold in folds]))
+    return StudyScheduler(asked, writer, Race(asked.alpha, len(folds), ratio))
+
+
+@dataclass
+class _Climber:
+    """An arm under way: its rungs by stage and epoch, and the best epoch of each row in the present stage."""
+
+    rungs: Mapping[tuple[str, int], Rung]
+    stage: str = ""
+    rows: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, arm: Arm, asked: Scheduler) -> _Climber:
+        method = methods.get(arm.method)
+        return cls(places(planned(method, method.config.model_validate(arm.config)), asked))
+
+    def best(self, stage: str, epoch: int, rows: np.ndarray) -> np.ndarray:
+        # As the tables keep them, so that what is read from there decides as it did before.
+        rows = np.asarray(rows, dtype=np.float32)
+        if self.rows is None or stage != self.stage or epoch == 1:
+            self.stage, self.rows = stage, rows
+        self.rows = np.maximum(self.rows, rows)
+        return self.rows
 
 
 @dataclass(frozen=True)

@@ -130,12 +130,18 @@ class Sensitivity(Section):
 class Scheduler(Section):
     """Early stopping of arms."""
 
-    kind: Literal["asha", "none"] = "asha"
-    """``none`` trains every arm to its end."""
+    kind: Literal["asha", "race", "none"] = "asha"
+    """``asha`` keeps the best share of arms at each rung; ``race`` drops arms that are significantly worse than the
+    best one there; ``none`` trains every arm to its end."""
     grace_period: StrictInt = Field(3, ge=1)
-    """Classifying epochs every arm gets."""
+    """Classifying epochs that every arm gets, in each stage where rungs go by stage."""
     reduction_factor: StrictInt = Field(3, ge=2)
-    """One in so many arms goes on at each rung."""
+    """The next rung is so many times as far; of ``asha``, one in so many arms goes on at each."""
+    rungs: Literal["stages", "epochs"] = "stages"
+    """Where arms are compared: at the end of each stage and the share 1 / reduction factor, its square... of it, or
+    (``epochs``) after grace period x reduction factor ** k classifying epochs of whatever stages."""
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    """Of ``race``: chance at most with which an arm as good as every other may be dropped."""
     applies_to: tuple[Kind, ...] = ("search", "ablation", "sensitivity")
     """Kinds of arms that may be stopped; the reference never is."""
 

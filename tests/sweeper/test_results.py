@@ -392,12 +392,24 @@ def test_tables_are_not_rewritten_at_every_turn(frame, tmp_path, monkeypatch):
     assert written == ["folds", "speakers", "curves", "diagnostics", "embeddings", "trials"]
 
 
-def test_curve_points_are_the_classifying_epochs(frame, tmp_path):
+def test_curve_points_are_the_classifying_epochs_as_recorded(frame, tmp_path):
     writer = Writer(tmp_path, frame)
     train(writer, ARMS[0])
+    train(writer, ARMS[1])
     writer.flush(force=True)
     for each in (writer, Writer(tmp_path, frame)):
-        assert [(arm, budget) for arm, budget, _ in each.curve_points()] == [(ARMS[0].id, n) for n in range(1, 6)]
+        points = list(each.curve_points())
+        assert [(point.arm, point.stage, point.epoch) for point in points] == [
+            (arm.id, stage, epoch)
+            for arm in ARMS[:2]
+            for stage, epoch in (("learn", 1), ("learn", 2), ("tune", 1), ("tune", 2), ("tune", 3))
+        ]
+        expected = [report.rows for arm in ARMS[:2] for report in reports(arm.name) if report.rows is not None]
+        np.testing.assert_array_equal([point.rows for point in points], np.float32(expected))
+
+
+def test_a_run_without_arms_has_no_curve_points(frame, tmp_path):
+    assert list(Writer(tmp_path, frame).curve_points()) == []
 
 
 def test_status_of_no_run(tmp_path):

@@ -1,14 +1,12 @@
-"""Which arm is next and which is stopped: driven by hand, with scores made up, without Ray running."""
+"""Which arm is next: driven by hand, with scores made up, without Ray running."""
 
 import json
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import optuna
 import pytest
 import tiny
-from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from tiny_method.config import Config
 from tiny_method.spaces import SPACES
@@ -17,7 +15,6 @@ from search_spaces.change import paths
 from search_spaces.space import Choice, Float, Int
 from sweeper.execute import Report
 from sweeper.results import Writer
-from sweeper.scheduler import StudyScheduler, scheduler
 from sweeper.searcher import StudySearcher, Suggester
 from sweeper.study import Search
 from sweeper.tables import Frame
@@ -281,81 +278,3 @@ def test_optuna_says_nothing(capfd):
     Suggester({"learn.rate": Float(0.1, 1.0)}, Search()).ask()
     assert capfd.readouterr() == ("", "")
     assert optuna.logging.get_verbosity() == optuna.logging.WARNING
-
-
-class Judge:
-    """ASHA as Tune drives it: at rungs 2, 4, 8 the better half goes on."""
-
-    def __init__(self, folder, study):
-        folder.mkdir(exist_ok=True)
-        self.writer = Writer(folder, FRAME)
-        self.scheduler = StudyScheduler(study, self.writer)
-
-    def result(self, arm, kind, budget, uar):
-        trial = SimpleNamespace(trial_id=f"{arm}-trial", config={"arm": arm, "kind": kind})
-        result = {"budget": budget} if uar is None else {"budget": budget, "dev_uar": uar}
-        return self.scheduler.on_trial_result(None, trial, result)
-
-
-GO, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
-
-
-def test_the_worse_half_is_stopped_at_a_rung_and_nowhere_else(tmp_path):
-    judge = Judge(tmp_path / "run", tiny.study(tmp_path))
-    assert judge.result("a", "search", 2, 0.6) == GO
-    assert judge.result("b", "search", 1, 0.1) == GO, "in its grace period"
-    assert judge.result("b", "search", 2, 0.1) == STOP
-    assert judge.result("c", "search", 2, 0.7) == GO
-    assert judge.result("c", "search", 3, 0.1) == GO, "between rungs"
-
-
-def test_an_epoch_that_classifies_nothing_decides_nothing(tmp_path):
-    judge = Judge(tmp_path / "run", tiny.study(tmp_path))
-    judge.result("a", "search", 2, 0.9)
-    assert judge.result("b", "search", 2, None) == GO
-    assert judge.result("b", "search", 2, 0.1) == STOP
-
-
-def test_the_reference_fills_the_rungs_but_is_never_stopped(tmp_path):
-    judge = Judge(tmp_path / "run", tiny.study(tmp_path))
-    judge.result("a", "search", 2, 0.9)
-    assert judge.result("r", "reference", 2, 0.5) == GO
-    assert judge.result("b", "search", 2, 0.6) == STOP
-
-
-def test_only_the_kinds_asked_for_are_stopped(tmp_path):
-    study = tiny.study(tmp_path, scheduler={"grace_period": 2, "reduction_factor": 2, "applies_to": ["search"]})
-    judge = Judge(tmp_path / "run", study)
-    judge.result("a", "search", 2, 0.9)
-    assert judge.result("b", "ablation", 2, 0.1) == GO
-    assert judge.result("c", "search", 2, 0.1) == STOP
-
-
-def test_an_arm_begun_again_is_not_judged_twice(tmp_path):
-    judge = Judge(tmp_path / "run", tiny.study(tmp_path))
-    assert judge.result("a", "search", 2, 0.5) == GO
-    assert judge.result("b", "search", 2, 0.9) == GO
-    assert judge.result("a", "search", 2, 0.5) == GO
-
-
-def test_a_resumed_run_has_its_rungs_back(tmp_path):
-    study = tiny.study(tmp_path)
-    judge = Judge(tmp_path / "run", study)
-    arm = Engine(tmp_path / "other", study).ask()
-    writer = judge.writer
-    writer.start(arm)
-    for budget, uar in ((1, 0.1), (2, 0.6), (3, 0.7), (4, 0.9)):
-        each = report(uar, budget)
-        writer.report(arm.id, Report(**{**each.__dict__, "dev_uar": uar, "rows": np.array([uar])}))
-    writer.finish(arm.id, "stopped")
-    writer.close()
-    again = Judge(tmp_path / "run", study)
-    assert again.result("x", "search", 2, 0.5) == STOP
-    assert again.result("y", "search", 2, 0.65) == GO
-    assert again.result("y", "search", 4, 0.65) == STOP
-
-
-def test_no_scheduler_stops_nothing(tmp_path):
-    study = tiny.study(tmp_path, scheduler={"kind": "none"})
-    (tmp_path / "run").mkdir()
-    assert type(scheduler(study, Writer(tmp_path / "run", FRAME))).__name__ == "FIFOScheduler"

@@ -64,6 +64,8 @@ scheduler:
   kind: asha
   grace_period: 3
   reduction_factor: 3
+  rungs: stages
+  alpha: 0.05
   applies_to:
   - search
   - ablation
@@ -167,6 +169,7 @@ def test_exponents_without_a_point_are_numbers(tmp_path):
         ("resources.gpus_per_trial=0.25", lambda study: study.resources.gpus_per_trial == 0.25),
         ("failures.limit=5", lambda study: study.failures.limit == 5),
         ("scheduler.applies_to=[search]", lambda study: study.scheduler.applies_to == ("search",)),
+        ("scheduler.kind=race", lambda study: (study.scheduler.kind, study.scheduler.alpha) == ("race", 0.05)),
         ("scheduler.kind=none", lambda study: study.scheduler.kind == "none"),
         ("sensitivity.parameters=all", lambda study: study.sensitivity.parameters == "all"),
         ("storage=elsewhere=here", lambda study: study.storage == "elsewhere=here"),
@@ -297,7 +300,10 @@ SET = [
     ("modalities=[audio, audio]", "modalities: must not hold a value twice"),
     ("modalities=[adio]", "modalities.0: must be 'audio', 'text' or 'video'"),
     ("features={adio: x}", "features: must be keyed by modality; did you mean audio?"),
-    ("scheduler.kind=hyperband", "scheduler.kind: must be 'asha' or 'none'"),
+    ("scheduler.kind=hyperband", "scheduler.kind: must be 'asha', 'race' or 'none'"),
+    ("scheduler.rungs=seconds", "scheduler.rungs: must be 'stages' or 'epochs'"),
+    ("scheduler.alpha=0", "scheduler.alpha: must be above 0"),
+    ("scheduler.alpha=0.5", "scheduler.alpha: must be below 0.5"),
     ("scheduler.reduction_factor=1", "scheduler.reduction_factor: must be at least 2"),
     ("scheduler.applies_to=[reference]", "scheduler.applies_to.0: must be 'search', 'ablation'"),
     ("resources.concurrent=0", "resources.concurrent: must be at least 1"),
