@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,13 +49,25 @@ class Embedding:
     vectors: np.ndarray
 
 
+class Flag(NamedTuple):
+    """A warning about one trained row that keeps its arm from winning unseen, such as ``generator collapsed``."""
+
+    row: int
+    text: str
+
+
+def flagged(text: str, rows: torch.Tensor) -> tuple[Flag, ...]:
+    """That warning for the rows with a True, shape (R,)."""
+    return tuple(Flag(row, text) for row, holds in enumerate(rows.tolist()) if holds)
+
+
 @dataclass(frozen=True)
 class Report:
     """What was measured on a finished stage; the fields are those of `Epoch`."""
 
     diagnostics: tuple[Diagnostic, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
-    flags: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +87,7 @@ class Epoch:
         artifact: On the last epoch, what the stage hands on.
         diagnostics: On the last epoch, what was measured on the finished stage.
         embeddings: On the last epoch, vectors kept for a figure.
-        flags: On the last epoch, warnings that keep an arm from winning unseen, such as
-            ``generator collapsed``.
+        flags: On the last epoch, warnings about rows.
     """
 
     stage: str
@@ -89,7 +100,7 @@ class Epoch:
     artifact: Tensors | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
-    flags: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
     @property
     def state(self) -> Tensors:

@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def info_nce(anchor: Tensor, candidate: Tensor, *, temperature: float, present: Tensor | None = None) -> Tensor:
+def info_nce(
+    anchor: Tensor, candidate: Tensor, *, temperature: float | Tensor, present: Tensor | None = None
+) -> Tensor:
     r"""InfoNCE of paired embeddings, one direction: each anchor must find its own candidate in the batch.
 
     .. math:: -\frac1n \sum_i \log \frac{\exp(\mathrm{sim}(a_i, c_i)/\tau)}{\sum_j \exp(\mathrm{sim}(a_i, c_j)/\tau)}
@@ -38,7 +40,7 @@ def info_nce(anchor: Tensor, candidate: Tensor, *, temperature: float, present: 
         raise ValueError(f"anchor {tuple(anchor.shape)} and candidate {tuple(candidate.shape)} must be equal in shape")
     if anchor.shape[0] < 2:
         raise ValueError(f"InfoNCE needs a batch of at least 2, not {anchor.shape[0]}")
-    if temperature <= 0:
+    if not isinstance(temperature, Tensor) and temperature <= 0:
         raise ValueError(f"temperature must be > 0, not {temperature}")
     cosine = F.normalize(anchor, dim=-1) @ F.normalize(candidate, dim=-1).T
     loss = -torch.log_softmax(cosine / temperature, dim=-1).diagonal()

@@ -28,6 +28,8 @@ class Stage:
         depends: Config fields, by their paths, that can change its artifact beyond those of earlier stages;
             a section's name stands for the whole section.
         classifies: Whether its epochs carry confusion counts, and so take part in selection and stopping.
+        vectors: Config fields that arms trained side by side need not have in common: each row has its own value. Empty
+            where arms cannot be trained side by side.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Stage:
     epochs: Callable[[Any], int]
     depends: tuple[str, ...]
     classifies: bool
+    vectors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,10 @@ from trainables.conditions import MODALITIES
 from trainables.corpus import Corpus
 from trainables.epoch import Tensors
 from trainables.features import Normaliser, class_weights
+from trainables.kept import kept
+from trainables.protocols import Fold
 from trainables.scoring import Part
+from trainables.section import Section
 from trainables.task import Task
 
 
@@ -26,7 +29,7 @@ def default_device() -> torch.device:
 
 @dataclass(frozen=True)
 class Prepared:
-    """F folds, R rows (folds x seeds), N utterances: all of the corpus, labeled or not.
+    """F folds, R rows (folds x seeds, once for each arm), N utterances: all of the corpus, labeled or not.
 
     Attributes:
         task: Corpus, folds, seeds.
@@ -57,14 +60,16 @@ class Prepared:
         """
         corpus, device, wanted = task.corpus, default_device(), dims or {}
         used = tuple(corpus.features) if modalities is None else tuple(modalities)
-        normalisers = {name: Normaliser.fit(corpus, task.folds, name, wanted.get(name)) for name in used}
+        sizes = tuple(wanted.get(name) for name in used)
+        normalisers, features = _fitted(corpus, task.folds, used, sizes, str(device))
+        rows = torch.arange(len(task.folds)).repeat_interleave(len(task.seeds)).repeat(task.arms)
         return cls(
             task=task,
             normalisers=normalisers,
-            features={name: features.to(device) for name, features in apply(normalisers, corpus).items()},
+            features=features,
             present={name: torch.from_numpy(corpus.present[name]).to(device) for name in used},
             labels=torch.from_numpy(corpus.labels).to(device),
-            fold=torch.arange(len(task.folds)).repeat_interleave(len(task.seeds))[:, None].to(device),
+            fold=rows[:, None].to(device),
         )
 
     @property
@@ -84,7 +89,7 @@ class Prepared:
 
     @property
     def rows(self) -> int:
-        """R, folds x seeds."""
+        """R, arms x folds x seeds."""
         return len(self.fold)
 
     @property
@@ -150,10 +155,30 @@ class Prepared:
         """Steps an epoch: one pass over the largest row's items; the others start a second shuffle."""
         return -(-max(map(len, self.train if items is None else items)) // batch_size)
 
+    def vectors(self, section: Section, *names: str) -> Tensors:
+        """Numbers of a section of the settings as vectors over rows, shape (R,): each arm has its own."""
+        size = self.rows // self.task.arms
+        values = {name: np.repeat(np.array(section.across(name), dtype=np.float32), size) for name in names}
+        return {name: torch.from_numpy(each).to(self.device) for name, each in values.items()}
+
     def state(self) -> Tensors:
-        """The normalisers, to be kept in an artifact; `normalised` applies them to any corpus."""
+        """The normalisers, to be kept in an artifact, once for each arm; `normalised` applies them to any corpus."""
         parts = [each.state(f"{name}.") for name, each in self.normalisers.items()]
-        return {name: tensor for part in parts for name, tensor in part.items()}
+        return {
+            name: tensor.repeat(self.task.arms, *[1] * (tensor.dim() - 1))
+            for part in parts
+            for name, tensor in part.items()
+        }
+
+
+@kept
+def _fitted(
+    corpus: Corpus, folds: tuple[Fold, ...], used: tuple[str, ...], dims: tuple[int | None, ...], device: str
+) -> tuple[dict[str, Normaliser], Tensors]:
+    """Normalisers of every fold's train rows, and the features under them, by modality."""
+    wanted = zip(used, dims, strict=True)
+    normalisers = {name: Normaliser.fit(corpus, folds, name, dim) for name, dim in wanted}
+    return normalisers, {name: features.to(device) for name, features in apply(normalisers, corpus).items()}
 
 
 def apply(normalisers: Mapping[str, Normaliser], corpus: Corpus) -> Tensors:

@@ -3,13 +3,14 @@
 The methods' code is that of a single model; `Stack` keeps R copies of its parameters and maps a function of
 (parameters, batch) over them with `torch.vmap`. Adam works element by element, so one optimizer over the stack
 is R separate ones. Everything random is drawn row by row from a generator seeded by (fold, seed, stage, epoch):
-a row's numbers depend neither on its neighbours nor on where a run was resumed.
+a row's numbers depend neither on its neighbours nor on where a run was resumed. Several arms are stacked in the same
+way: the rows of one after those of another, each with its own step sizes and at its own epoch.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -29,50 +30,72 @@ def seed_of(*parts: object) -> int:
 
 
 def row_seeds(task: Task, *purpose: object) -> list[int]:
-    """One seed a row of a task, for a purpose such as ``"align", "init"``."""
-    return [seed_of(fold.name, seed, *purpose) for fold, seed in task.rows]
+    """One seed a row of a task, for a purpose such as ``"align", "init"``.
+
+    An array in the purpose has one value for each arm of the task, such as the epoch it is at.
+    """
+    size = len(task.rows) // task.arms
+    purposes = [[part[arm] if isinstance(part, np.ndarray) else part for part in purpose] for arm in range(task.arms)]
+    return [seed_of(fold.name, seed, *purposes[row // size]) for row, (fold, seed) in enumerate(task.rows)]
 
 
 class Draws:
     """Random numbers for every row of a task, each from its own generator.
 
+    Rows of several arms that have fold, seed and purpose in common get equal numbers, which are drawn once.
+
     Args:
         task: Gives the rows.
-        purpose: What the numbers are for, such as ``"align", epoch``; others get independent numbers.
+        purpose: What the numbers are for, such as ``"align", epoch``; others get independent numbers. See `row_seeds`.
         device: Where the numbers are put; they are drawn on the CPU, equal on every device.
     """
 
     def __init__(self, task: Task, *purpose: object, device: torch.device | str = "cpu") -> None:
         self._device = device
-        seeds = row_seeds(task, *purpose)
+        every = row_seeds(task, *purpose)
+        seeds = list(dict.fromkeys(every))
+        self._first = [every.index(seed) for seed in seeds]
+        self._place = torch.tensor([seeds.index(seed) for seed in every]) if len(seeds) < len(every) else None
         self._torch = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._numpy = [np.random.default_rng(seed) for seed in seeds]
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers, shape (R, *shape)."""
-        return torch.stack([torch.randn(shape, generator=generator) for generator in self._torch]).to(self._device)
+        return self._rows(self._filled(torch.randn, shape))
 
     def keep(self, probability: float, *shape: int) -> Tensor:
         """Dropout's multipliers: 1 / probability with that probability, else 0; shape (R, *shape)."""
-        uniform = torch.stack([torch.rand(shape, generator=generator) for generator in self._torch])
-        return ((uniform < probability).float() / probability).to(self._device)
+        uniform = self._filled(torch.rand, shape)
+        return self._rows(uniform.lt_(probability).div_(probability))
 
     def beta(self, a: float, *shape: int) -> Tensor:
         """Beta(a, a) numbers, shape (R, *shape)."""
         numbers = np.stack([rng.beta(a, a, shape).astype(np.float32) for rng in self._numpy])
-        return torch.from_numpy(numbers).to(self._device)
+        return self._rows(torch.from_numpy(numbers))
 
     def batches(self, items: Sequence[np.ndarray], steps: int, size: int) -> Tensor:
         """Each row's items in shuffled order, cut into batches, shape (R, steps, size).
 
         A row with fewer items than ``steps * size`` goes through further shuffles of them.
         """
-        shuffled = [_endless(rng, row, steps * size) for rng, row in zip(self._numpy, items, strict=True)]
-        return torch.from_numpy(np.stack(shuffled)).view(len(items), steps, size).to(self._device)
+        own = [items[row] for row in self._first]
+        shuffled = [_endless(rng, row, steps * size) for rng, row in zip(self._numpy, own, strict=True)]
+        return self._rows(torch.from_numpy(np.stack(shuffled)).view(len(own), steps, size))
 
     def choice(self, items: Sequence[np.ndarray], count: int) -> Tensor:
         """``count`` items of each row, without repeats as long as there are enough, shape (R, count)."""
         return self.batches(items, 1, count)[:, 0]
+
+    def _filled(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        numbers = torch.empty(len(self._torch), *shape)
+        for row, generator in zip(numbers, self._torch, strict=True):
+            draw(shape, generator=generator, out=row)
+        return numbers
+
+    def _rows(self, drawn: Tensor) -> Tensor:
+        """What was drawn for each seed, for the rows that have it."""
+        drawn = drawn.to(self._device)
+        return drawn if self._place is None else drawn[self._place.to(self._device)]
 
 
 def _endless(rng: np.random.Generator, items: np.ndarray, count: int) -> np.ndarray:
@@ -146,6 +169,8 @@ def map_rows(function: Callable[..., Any], *stacked: object, at_once: int | None
 class Optimizer:
     """Adam over stacks, with a state that can be saved and taken up again.
 
+    Settings may differ between the arms of the stacks: a sequence has one value for each of them.
+
     Args:
         stacks: What to train; their parameters must require gradients.
         learning_rate: Step size.
@@ -158,16 +183,22 @@ class Optimizer:
         self,
         stacks: Sequence[Stack],
         *,
-        learning_rate: float,
-        weight_decay: float = 0.0,
-        beta1: float = 0.9,
+        learning_rate: float | Sequence[float],
+        weight_decay: float | Sequence[float] = 0.0,
+        beta1: float | Sequence[float] = 0.9,
         clip: float | None = None,
     ) -> None:
         self._clip = clip
         self._params = [tensor for stack in stacks for tensor in stack.train().params.values()]
-        self._adam = torch.optim.AdamW(
-            self._params, lr=learning_rate, betas=(beta1, 0.999), weight_decay=weight_decay, foreach=True
-        )
+        settings = list(_side_by_side(learning_rate, weight_decay, beta1))
+        self._arms = len(settings)
+        # Each arm's rows are a part of the stack in their own right: views, which Adam changes in place.
+        self._parts = list(zip(*(param.detach().chunk(self._arms) for param in self._params), strict=True))
+        groups = [
+            {"params": list(part), "lr": rate, "weight_decay": decay, "betas": (beta, 0.999)}
+            for part, (rate, decay, beta) in zip(self._parts, settings, strict=True)
+        ]
+        self._adam = torch.optim.AdamW(groups, fused=True)
 
     def step(self, loss: Tensor) -> None:
         """Descend on the sum of the rows' losses, shape (R,); no row reaches another's parameters.
@@ -177,27 +208,40 @@ class Optimizer:
         grads: Sequence[Tensor | None] = torch.autograd.grad(loss.sum(), self._params, allow_unused=True)
         if self._clip is not None:
             grads = _clipped(grads, self._clip)
-        for param, grad in zip(self._params, grads, strict=True):
-            param.grad = grad
+        for place, grad in enumerate(grads):
+            # Fused Adam walks through memory: a transposed gradient would reach the wrong parameters.
+            chunks = [None] * self._arms if grad is None else grad.contiguous().chunk(self._arms)
+            for part, chunk in zip(self._parts, chunks, strict=True):
+                part[place].grad = chunk
         self._adam.step()
 
     def state(self, prefix: str) -> Tensors:
-        """Moments and step counts by prefixed name."""
+        """Moments, shape (R, ...) each, and step counts, shape (arms,) each, by prefixed name."""
+        slots, count = self._adam.state_dict()["state"], len(self._params)
         saved: Tensors = {}
-        for index, slot in self._adam.state_dict()["state"].items():
-            for key, value in slot.items():
-                saved[f"{prefix}{index}.{key}"] = value.detach().clone()
+        for index in range(count):
+            arms = [slots[arm * count + index] for arm in range(self._arms) if arm * count + index in slots]
+            for key in arms[0] if arms else ():
+                saved[f"{prefix}{index}.{key}"] = torch.cat([torch.atleast_1d(each[key]) for each in arms])
         return saved
 
     def load(self, tensors: Mapping[str, Tensor], prefix: str) -> Optimizer:
         """Take up a saved state."""
-        full = self._adam.state_dict()
+        full, count = self._adam.state_dict(), len(self._params)
         for name, tensor in tensors.items():
             if name.startswith(prefix):
                 index, key = name.removeprefix(prefix).split(".")
-                full["state"].setdefault(int(index), {})[key] = tensor.clone()
+                for arm, part in enumerate(tensor.chunk(self._arms)):
+                    value = part[0] if key == "step" else part
+                    full["state"].setdefault(arm * count + int(index), {})[key] = value.clone()
         self._adam.load_state_dict(full)
         return self
+
+
+def _side_by_side(*settings: float | Sequence[float]) -> Iterator[tuple[float, ...]]:
+    """One tuple of settings for each arm; a single number is every arm's."""
+    arms = max(len(each) if isinstance(each, Sequence) else 1 for each in settings)
+    return zip(*(each if isinstance(each, Sequence) else [each] * arms for each in settings), strict=True)
 
 
 def _clipped(grads: Sequence[Tensor | None], longest: float) -> tuple[Tensor | None, ...]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from trainables.epoch import Flag
 from trainables.scoring import Part
 from trainables.stacking import Optimizer, Stack, map_rows, mlp
 from trainables.training import Classifier, Finished
@@ -132,10 +133,10 @@ def test_the_mean_over_conditions_chooses():
 
 
 def test_only_the_last_epoch_hands_on():
-    found = Finished(artifact={"x": torch.ones(1)}, flags=("odd",))
+    found = Finished(artifact={"x": torch.ones(1)}, flags=(Flag(0, "odd"),))
     epochs = list(Script(DEV).run(finish=lambda best: found))
     assert [epoch.artifact for epoch in epochs] == [None, None, None, found.artifact]
-    assert [epoch.flags for epoch in epochs] == [(), (), (), ("odd",)]
+    assert [epoch.flags for epoch in epochs] == [(), (), (), (Flag(0, "odd"),)]
     assert [(epoch.index, epoch.total, epoch.last) for epoch in epochs] == [
         (1, 4, False),
         (2, 4, False),

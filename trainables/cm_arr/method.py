@@ -81,6 +81,7 @@ METHOD = Method(
             epochs=lambda config: config.train.epochs,
             depends=("train",),
             classifies=True,
+            vectors=tuple(f"train.{name}" for name in (*train.WEIGHTS, "learning_rate", "weight_decay")),
         ),
     ),
     predict=predict,

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from trainables.cm_arr.config import Config
 from trainables.cm_arr.recovery import FlowRecovery
-from trainables.epoch import Diagnostic, Embedding, Tensors
+from trainables.epoch import Diagnostic, Embedding, Flag, Tensors, flagged
 from trainables.prepared import Prepared
 from trainables.selection import Best
 from trainables.stacking import Draws, Stack, map_rows
@@ -144,16 +144,14 @@ def inverse_error(stack: Stack, name: str, x: Tensor) -> Tensor:
     return (back - x).abs().amax((-1, -2, -3)) / x.square().mean((-1, -2, -3)).sqrt().clamp(min=1e-12)
 
 
-def flags(measures: dict[tuple[str, str], Tensor]) -> tuple[str, ...]:
-    """Warnings: ``representations collapsed`` or ``flow not invertible`` where it holds for any row."""
-    found = []
+def flags(measures: dict[tuple[str, str], Tensor]) -> tuple[Flag, ...]:
+    """Warnings: ``representations collapsed`` or ``flow not invertible``, of the rows where it holds."""
     spreads = torch.stack([value for (name, _), value in measures.items() if name == "spread"])
-    if bool((~(spreads >= COLLAPSED_BELOW)).any()):
-        found.append("representations collapsed")
+    found = flagged("representations collapsed", ~(spreads >= COLLAPSED_BELOW).all(0))
     errors = [value for (name, _), value in measures.items() if name == "inverse_error"]
-    if errors and bool((~(torch.stack(errors) <= INVERSE_ABOVE)).any()):
-        found.append("flow not invertible")
-    return tuple(found)
+    if errors:
+        found += flagged("flow not invertible", ~(torch.stack(errors) <= INVERSE_ABOVE).all(0))
+    return found
 
 
 def _rows(measures: dict[tuple[str, str], Tensor]) -> Iterator[Diagnostic]:
@@ -163,20 +161,20 @@ def _rows(measures: dict[tuple[str, str], Tensor]) -> Iterator[Diagnostic]:
 
 
 def _embeddings(config: Config, prepared: Prepared, trained: Stack, whole: np.ndarray) -> tuple[Embedding, ...]:
-    """True and recovered X of test utterances of row 0, as in fig. 5."""
+    """True and recovered X of test utterances of an arm's first row, as in fig. 5."""
     test = prepared.task.rows[0][0].test
     test = test[whole[test]]
     if config.train.recovery != "flow" or not len(test):
         return ()
-    first = np.arange(prepared.rows) == 0
     kept = np.sort(np.random.default_rng(0).permutation(test)[:KEPT])
-    out = each_missing(prepared, trained, torch.from_numpy(kept)[None].to(prepared.device), first)
     labels = prepared.labels.cpu().numpy()[kept]
     found = []
-    for place, name in enumerate(prepared.modalities):
-        kinds = {"true": out["x"][0, :, place], "recovered": out["recovered"][0, place, :, place]}
-        for kind, vectors in kinds.items():
-            found.append(
-                Embedding(row=0, kind=f"{name}: {kind}", labels=labels, vectors=vectors.flatten(-2).cpu().numpy())
-            )
+    for row in prepared.task.firsts:
+        first = np.arange(prepared.rows) == row
+        out = each_missing(prepared, trained, torch.from_numpy(kept)[None].to(prepared.device), first)
+        for place, name in enumerate(prepared.modalities):
+            kinds = {"true": out["x"][0, :, place], "recovered": out["recovered"][0, place, :, place]}
+            for kind, each in kinds.items():
+                vectors = each.flatten(-2).cpu().numpy()
+                found.append(Embedding(row=row, kind=f"{name}: {kind}", labels=labels, vectors=vectors))
     return tuple(found)

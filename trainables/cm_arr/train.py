@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -15,7 +15,7 @@ from trainables import conditions
 from trainables.cm_arr import quality
 from trainables.cm_arr.config import Config, Train
 from trainables.cm_arr.model import Model
-from trainables.epoch import Epoch, Tensors
+from trainables.epoch import Tensors
 from trainables.errors import InputError
 from trainables.losses import (
     masked_mean,
@@ -29,9 +29,11 @@ from trainables.scoring import Part
 from trainables.selection import Best
 from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, row_seeds
 from trainables.task import Task
-from trainables.training import Classifier, Finished
+from trainables.training import Classifier, Finished, Training
 
 NAME = "train"
+#: Weights of eq. 14's terms; of arms that are trained side by side, each has its own.
+WEIGHTS = ("alpha", "beta", "lambda_rec", "likelihood")
 
 
 def modalities(config: Config, task: Task) -> tuple[str, ...]:
@@ -182,7 +184,7 @@ def under_conditions(names: tuple[str, ...], present: Tensor) -> Tensor:
     return present.unsqueeze(-2) & table.to(present.device)
 
 
-def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Iterator[Epoch]:
+def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Training:
     """Train every row's model; yield after each epoch.
 
     Its artifact: the parameters of each row at its dev-chosen epoch and the normalisers.
@@ -191,9 +193,8 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     settings = config.train
     prepared = Prepared.make(task, modalities(config, task))
     stack = prepared_stack(config, prepared)
-    optimizer = Optimizer(
-        [stack], learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, clip=settings.clip
-    )
+    rate, decay = settings.across("learning_rate"), settings.across("weight_decay")
+    optimizer = Optimizer([stack], learning_rate=rate, weight_decay=decay, clip=settings.clip)
 
     def logits(part: Part, rows: np.ndarray) -> Tensors:
         every = stack.apply(held_out(prepared, part.index[rows], rows), rows)["logits"]  # type: ignore[arg-type, index]
@@ -204,9 +205,10 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
         untrained, trained = prepared_stack(config, prepared), prepared_stack(config, prepared)
         return quality.finish(config, prepared, untrained, trained, best)
 
-    yield from Classifier(
+    return Classifier(
         stage=NAME,
         epochs=settings.epochs,
+        arms=task.arms,
         stack=stack,
         optimizer=optimizer,
         dev=prepared.part("dev"),
@@ -225,14 +227,17 @@ def held_out(prepared: Prepared, index: Tensor, rows: np.ndarray) -> dict[str, A
     return {"x": data["x"], "available": available}
 
 
-def _epoch(config: Train, prepared: Prepared, stack: Stack, optimizer: Optimizer, index: int) -> dict[str, np.ndarray]:
+def _epoch(
+    config: Train, prepared: Prepared, stack: Stack, optimizer: Optimizer, index: np.ndarray
+) -> dict[str, np.ndarray]:
     draws, means = Draws(prepared.task, NAME, index, device=prepared.device), Means()
     weights = prepared.weights(config.class_weights)
+    weighed = config.model_copy(update=prepared.vectors(config, *WEIGHTS))
     steps = prepared.steps(config.batch_size)
     for chosen in draws.batches(prepared.train, steps, config.batch_size).unbind(1):
         batch = _batch(config, prepared, draws, chosen) | {"weights": weights}
         terms = map_rows(partial(losses, config, stack), stack.params, batch)
-        optimizer.step(total(config, terms))
+        optimizer.step(total(weighed, terms))
         means.add(terms)
     return means.result()
 

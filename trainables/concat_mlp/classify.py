@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
 
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from trainables import conditions
 from trainables.concat_mlp.config import Classify, Config
-from trainables.epoch import Epoch, Tensors
+from trainables.epoch import Tensors
 from trainables.losses import weighted_cross_entropy
 from trainables.prepared import Prepared, concatenated
 from trainables.scoring import Part
 from trainables.selection import Best
 from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, row_seeds
 from trainables.task import Task
-from trainables.training import Classifier, Finished
+from trainables.training import Classifier, Finished, Training
 
 NAME = "classify"
 
@@ -51,7 +51,7 @@ def build(config: Classify, data: Prepared) -> Stack:
     return Stack(lambda: Network(sizes), seeds).to(data.device)
 
 
-def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Iterator[Epoch]:
+def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Training:
     """Train every row's network; yield after each epoch.
 
     Its artifact: the parameters of each row at its dev-chosen epoch and the normalisers.
@@ -60,7 +60,8 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     settings = config.classify
     data = Prepared.make(task, conditions.chosen(settings.inputs, task.corpus.features))
     stack = build(settings, data)
-    optimizer = Optimizer([stack], learning_rate=settings.learning_rate, weight_decay=settings.weight_decay)
+    across = settings.across
+    optimizer = Optimizer([stack], learning_rate=across("learning_rate"), weight_decay=across("weight_decay"))
 
     def logits(part: Part, rows: np.ndarray) -> Tensors:
         x = concatenated(data.held_out(part.index[rows], rows)["x"])
@@ -69,9 +70,10 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     def finish(best: Best) -> Finished:
         return Finished(artifact=best.tensors | data.state())
 
-    yield from Classifier(
+    return Classifier(
         stage=NAME,
         epochs=settings.epochs,
+        arms=task.arms,
         stack=stack,
         optimizer=optimizer,
         dev=data.part("dev"),
@@ -82,7 +84,9 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     ).run(state)
 
 
-def _epoch(config: Classify, data: Prepared, stack: Stack, optimizer: Optimizer, index: int) -> dict[str, np.ndarray]:
+def _epoch(
+    config: Classify, data: Prepared, stack: Stack, optimizer: Optimizer, index: np.ndarray
+) -> dict[str, np.ndarray]:
     draws, means = Draws(data.task, NAME, index, device=data.device), Means()
     weights = data.weights(config.class_weights)
 

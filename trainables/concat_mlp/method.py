@@ -65,6 +65,7 @@ METHOD = Method(
             epochs=lambda config: config.classify.epochs,
             depends=("classify",),
             classifies=True,
+            vectors=("classify.learning_rate", "classify.weight_decay"),
         ),
     ),
     predict=predict,

@@ -12,7 +12,7 @@ from torch import Tensor
 from trainables.distribution_matching.config import Config
 from trainables.distribution_matching.fit import Fit
 from trainables.distribution_matching.model import Output, build, call
-from trainables.epoch import Diagnostic, Embedding, Report, Tensors
+from trainables.epoch import Diagnostic, Embedding, Flag, Report, Tensors
 from trainables.losses import median_distance, mmd, squared_distances
 from trainables.prepared import Prepared
 from trainables.stacking import Stack, seed_of
@@ -86,10 +86,11 @@ def measure(config: Config, fit: Fit, tensors: Tensors) -> Report:
     return Report(tuple(found), _embeddings(fit, trained), flags(found))
 
 
-def flags(found: Iterable[Diagnostic]) -> tuple[str, ...]:
-    """``latents collapsed`` where those of any row and modality are at a point, or not finite."""
-    ratios = [each.value for each in found if each.measure == "latent_spread_ratio"]
-    return () if all(ratio >= COLLAPSED_BELOW for ratio in ratios) else ("latents collapsed",)
+def flags(found: Iterable[Diagnostic]) -> tuple[Flag, ...]:
+    """``latents collapsed`` of the rows where those of any modality are at a point, or not finite."""
+    ratios = [each for each in found if each.measure == "latent_spread_ratio"]
+    rows = sorted({each.row for each in ratios if not each.value >= COLLAPSED_BELOW})
+    return tuple(Flag(row, "latents collapsed") for row in rows)
 
 
 def spread(z: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.epoch import Epoch, Tensors
+from trainables.epoch import Tensors
 from trainables.losses import info_nce, weighted_cross_entropy
 from trainables.mi_infogan.config import Align, Config
 from trainables.mi_infogan.data import Data
 from trainables.scoring import Part
 from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, row_seeds
 from trainables.task import Task
-from trainables.training import Classifier, Finished
+from trainables.training import Classifier, Finished, Training
 
 NAME = "align"
 #: Size of h where neither a text embedding nor the config gives one.
@@ -92,7 +92,7 @@ def total(config: Align, terms: Tensors) -> Tensor:
     return torch.stack([weight[name] * term for name, term in terms.items()]).sum(0)
 
 
-def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Iterator[Epoch]:
+def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Training:
     """Train every row's baseline; yield after each epoch.
 
     Its artifact: the parameters of each row at its dev-chosen epoch and the normalisers.
@@ -100,15 +100,17 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     del artifacts  # the first stage
     data = Data.of(config, task)
     stack = build(config, data)
-    optimizer = Optimizer([stack], learning_rate=config.align.learning_rate, weight_decay=config.align.weight_decay)
+    across = config.align.across
+    optimizer = Optimizer([stack], learning_rate=across("learning_rate"), weight_decay=across("weight_decay"))
 
     def logits(part: Part, rows: np.ndarray) -> Tensors:
         h = stack.apply(data.x[data.fold[rows], part.index[rows]], rows)
         return {"audio": linear({name: tensor[rows] for name, tensor in stack.params.items()}, "W_y", h)}
 
-    yield from Classifier(
+    return Classifier(
         stage=NAME,
         epochs=config.align.epochs,
+        arms=task.arms,
         stack=stack,
         optimizer=optimizer,
         dev=data.part("dev"),
@@ -119,15 +121,20 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     ).run(state)
 
 
-def _epoch(config: Align, data: Data, stack: Stack, optimizer: Optimizer, index: int) -> dict[str, np.ndarray]:
+def _epoch(config: Align, data: Data, stack: Stack, optimizer: Optimizer, index: np.ndarray) -> dict[str, np.ndarray]:
     draws, means = Draws(data.task, NAME, index, device=data.device), Means()
     weights = data.weights(config.class_weights)
+    vectors = data.vectors(config, "alpha", "beta", "temperature")
+
+    def row(params: Tensors, batch: Tensors, temperature: Tensor) -> Tensors:
+        return losses(config.model_copy(update={"temperature": temperature}), stack, params, batch)
+
     for batch in draws.batches(data.train, data.steps(config.batch_size), config.batch_size).unbind(1):
         inputs = {**data.pairs(batch), "weights": weights}
         if config.dropout and config.hidden:
             inputs["keep"] = draws.keep(1 - config.dropout, batch.shape[1], config.hidden[-1])
-        terms = map_rows(partial(losses, config, stack), stack.params, inputs)
-        optimizer.step(total(config, terms))
+        terms = map_rows(row, stack.params, inputs, vectors["temperature"])
+        optimizer.step(total(config.model_copy(update=vectors), terms))
         means.add(terms)
     return means.result()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.epoch import Epoch, Tensors
+from trainables.epoch import Tensors
 from trainables.features import class_weights
 from trainables.losses import weighted_cross_entropy
 from trainables.mi_infogan import align, generate
@@ -20,7 +20,7 @@ from trainables.mi_infogan.data import Data
 from trainables.scoring import Part
 from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, mlp, row_seeds, seed_of
 from trainables.task import Task
-from trainables.training import Classifier
+from trainables.training import Classifier, Training
 
 NAME = "augment"
 #: Real (0) or added (1) audio and text of the four pairings (h, t), (h, t'), (h', t), (h', t').
@@ -108,11 +108,11 @@ class Inputs:
         self._redraw, self._drawn = config.augment.redraw, False
         self._row = torch.arange(data.rows, device=data.device)[:, None]
 
-    def draw(self, epoch: int) -> None:
+    def draw(self, epoch: np.ndarray) -> None:
         """Draw what is added: once, or anew each epoch where the config says so."""
         if self._source is None or (self._drawn and not self._redraw):
             return
-        number = epoch if self._redraw else 0
+        number = epoch * int(self._redraw)
         self._source.draw(self._pool.utterance, Draws(self._data.task, NAME, "noise", number, device=self._data.device))
         self._drawn = True
 
@@ -149,7 +149,7 @@ def build(config: Config, data: Data, frozen: align.Frozen) -> Stack:
     return stack
 
 
-def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Iterator[Epoch]:
+def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Training:
     """Train every row's classifier; yield after each epoch.
 
     Its artifact: the classifiers, each at its dev-chosen epoch.
@@ -159,14 +159,15 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     pool, real = Pool.make(config, data), Real(config, data, frozen)
     inputs = Inputs(config, data, pool, real, _source(config, data, frozen, real, artifacts))
     stack = build(config, data, frozen)
-    optimizer = Optimizer([stack], learning_rate=settings.learning_rate)
+    optimizer = Optimizer([stack], learning_rate=settings.across("learning_rate"))
 
     def logits(part: Part, rows: np.ndarray) -> Tensors:
         return {settings.inputs: stack.apply(torch.cat(real(part.index[rows], torch.from_numpy(rows)), -1), rows)}
 
-    yield from Classifier(
+    return Classifier(
         stage=NAME,
         epochs=settings.epochs,
+        arms=task.arms,
         stack=stack,
         optimizer=optimizer,
         dev=data.part("dev"),
@@ -196,7 +197,7 @@ def _epoch(
     stack: Stack,
     optimizer: Optimizer,
     weights: Tensor,
-    index: int,
+    index: np.ndarray,
 ) -> dict[str, np.ndarray]:
     draws, means, settings = Draws(data.task, NAME, index, device=data.device), Means(), config.augment
     size = settings.batch_size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from trainables.mi_infogan.config import Config, Generate
 from trainables.mi_infogan.data import Data
 from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows, mlp, row_seeds
 from trainables.task import Task
+from trainables.training import Training
 
 NAME = "generate"
 #: A stack of networks and what trains it.
@@ -108,7 +109,7 @@ def _mixed(batch: Tensors) -> Tensor:
     return torch.lerp(batch["fake"], batch["h"], batch["share"][:, None])
 
 
-def information_losses(heads: Tensors, batch: Tensors, *, temperature: float) -> Tensors:
+def information_losses(heads: Tensors, batch: Tensors, *, temperature: float | Tensor) -> Tensors:
     """L_Iy (eq. 10, 11) and L_It (eq. 12, 13) of generated features under the frozen layers, shape () each.
 
     Args:
@@ -142,59 +143,84 @@ def total(config: Generate, terms: Tensors) -> Tensor:
     return torch.stack([weights[name] * term for name, term in terms.items()]).sum(0)
 
 
-def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Iterator[Epoch]:
+def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Training:
     """Train every row's generator against its discriminator; yield after each epoch.
 
     Its artifact: the generators after the last epoch. On that epoch their quality is measured.
     """
     data = Data.of(config, task)
     frozen = align.Frozen.load(config, data, artifacts[align.NAME])
-    settings = config.generate
-    rate = {"learning_rate": settings.learning_rate, "beta1": settings.beta1}
-    G, D = ((stack, Optimizer([stack], **rate)) for stack in build(config, data, frozen.h.shape[-1]))
-    done = 0
-    if state is not None:
-        for (stack, optimizer), name in ((G, "G"), (D, "D")):
-            stack.load(state, f"{name}/")
-            optimizer.load(state, f"adam.{name}/")
-        done = int(state["epoch"])
+    rate, beta1 = (config.generate.across(name) for name in ("learning_rate", "beta1"))
+    stacks = build(config, data, frozen.h.shape[-1])
+    G, D = ((stack, Optimizer([stack], learning_rate=rate, beta1=beta1)) for stack in stacks)
+    return Contest(config, data, frozen, G, D).resumed(state)
 
-    for index in range(done + 1, settings.epochs + 1):
-        terms, last = _epoch(config, data, frozen, (G, D), index), index == settings.epochs
-        report = _measure(config, data, frozen, G[0]) if last else Report()
-        yield Epoch(
+
+class Contest(Training):
+    """Generators against discriminators, under way."""
+
+    def __init__(self, config: Config, data: Data, frozen: align.Frozen, G: Player, D: Player) -> None:
+        super().__init__(NAME, config.generate.epochs, data.task.arms)
+        self._config, self._data, self._frozen, self._players = config, data, frozen, {"G": G, "D": D}
+
+    def epoch(self, index: np.ndarray) -> Epoch:
+        """Train; measure at the end."""
+        G, D = self._players.values()
+        terms, ends = _epoch(self._config, self._data, self._frozen, (G, D), index), self.ends(index)
+        report = _measure(self._config, self._data, self._frozen, G[0]) if ends else Report()
+        return Epoch(
             stage=NAME,
-            index=index,
-            total=settings.epochs,
+            index=int(index[0]),
+            total=self.epochs,
             terms=terms,
-            snapshot=partial(_snapshot, G, D, index),
-            artifact=G[0].state("G/") if last else None,
+            snapshot=self.state,
+            artifact=G[0].state("G/") if ends else None,
             diagnostics=report.diagnostics,
             embeddings=report.embeddings,
             flags=report.flags,
         )
 
+    def tensors(self) -> Tensors:
+        """Parameters and Adam's state of both players."""
+        parts = [
+            stack.state(f"{name}/") | optimizer.state(f"adam.{name}/")
+            for name, (stack, optimizer) in self._players.items()
+        ]
+        return {name: tensor for part in parts for name, tensor in part.items()}
+
+    def load(self, state: Tensors) -> None:
+        """Take up a saved state."""
+        for name, (stack, optimizer) in self._players.items():
+            stack.load(state, f"{name}/")
+            optimizer.load(state, f"adam.{name}/")
+
 
 def _measure(config: Config, data: Data, frozen: align.Frozen, G: Stack) -> Report:
-    terms = partial(information_losses, temperature=config.align.temperature)
+    temperatures = data.vectors(config.align, "temperature")["temperature"]
+
+    def terms(heads: Tensors, batch: Tensors, temperature: Tensor) -> Tensors:
+        return information_losses(heads, batch, temperature=temperature)
+
     return quality.measure(
         data,
         frozen,
         sample=lambda index, draws: sample(config, data, G, index, draws),
-        information=lambda batch: map_rows(terms, frozen.heads, batch),
+        information=lambda batch: map_rows(terms, frozen.heads, batch, temperatures),
     )
 
 
-def _snapshot(G: Player, D: Player, index: int) -> Tensors:
-    stacks = G[0].state("G/") | D[0].state("D/")
-    return stacks | G[1].state("adam.G/") | D[1].state("adam.D/") | {"epoch": torch.tensor(index)}
-
-
 def _epoch(
-    config: Config, data: Data, frozen: align.Frozen, players: tuple[Player, Player], index: int
+    config: Config, data: Data, frozen: align.Frozen, players: tuple[Player, Player], index: np.ndarray
 ) -> dict[str, np.ndarray]:
     (G, generator_step), (D, discriminator_step) = players
     draws, means, settings = Draws(data.task, NAME, index, device=data.device), Means(), config.generate
+    weighed = settings.model_copy(update=data.vectors(settings, "lambda_y", "lambda_t"))
+    temperatures = data.vectors(config.align, "temperature")["temperature"]
+
+    def row(params: Tensors, critic: Tensors, heads: Tensors, batch: Tensors, temperature: Tensor) -> Tensors:
+        align_ = config.align.model_copy(update={"temperature": temperature})
+        return generator_losses(config.model_copy(update={"align": align_}), G, D, params, critic, heads, batch)
+
     for chosen in draws.batches(data.train, data.steps(settings.batch_size), settings.batch_size).unbind(1):
         batch = data.pairs(chosen) | {"h": frozen.h[frozen.row, chosen]}
         noise = draws.normal(chosen.shape[1], settings.noise_dim)
@@ -206,8 +232,8 @@ def _epoch(
         seen = batch | {"fake": G.apply(batch["input"]).detach()}
         against = map_rows(partial(discriminator_loss, D), D.params, seen)
         discriminator_step.step(against)
-        terms = map_rows(partial(generator_losses, config, G, D), G.params, D.params, frozen.heads, batch)
-        generator_step.step(total(settings, terms))
+        terms = map_rows(row, G.params, D.params, frozen.heads, batch, temperatures)
+        generator_step.step(total(weighed, terms))
         means.add({"discriminator": against, **terms})
     return means.result()
 

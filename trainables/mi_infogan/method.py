@@ -89,6 +89,7 @@ METHOD = Method(
             epochs=lambda config: config.align.epochs,
             depends=("align",),
             classifies=True,
+            vectors=("align.alpha", "align.beta", "align.temperature", "align.learning_rate", "align.weight_decay"),
         ),
         Stage(
             name=generate.NAME,
@@ -97,6 +98,7 @@ METHOD = Method(
             epochs=lambda config: config.generate.epochs,
             depends=("generate",),
             classifies=False,
+            vectors=("generate.lambda_y", "generate.lambda_t", "generate.learning_rate", "generate.beta1"),
         ),
         Stage(
             name=augment.NAME,
@@ -105,6 +107,7 @@ METHOD = Method(
             epochs=lambda config: config.augment.epochs,
             depends=("augment",),
             classifies=True,
+            vectors=("augment.learning_rate",),
         ),
     ),
     predict=predict,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.epoch import Diagnostic, Embedding, Report, Tensors
+from trainables.epoch import Diagnostic, Embedding, Flag, Report, Tensors, flagged
 from trainables.mi_infogan.align import Frozen, linear
 from trainables.mi_infogan.data import Data
 from trainables.stacking import Draws
@@ -67,15 +67,13 @@ def class_spread(features: Tensor, labels: Tensor, classes: int) -> Tensor:
     return (features - member @ means).square().mean((-1, -2)).sqrt()
 
 
-def flags(measures: Tensors) -> tuple[str, ...]:
-    """Warnings about generators: ``generator collapsed`` or ``generator blew up`` where it holds for any row."""
-    found = []
-    if bool((measures["spread_ratio"] < COLLAPSED_BELOW).any()):
-        found.append("generator collapsed")
+def flags(measures: Tensors) -> tuple[Flag, ...]:
+    """Warnings about generators: ``generator collapsed`` or ``generator blew up``, of the rows where it holds."""
     norm = measures["norm_ratio"]
-    if bool((~torch.isfinite(norm) | (norm > BLOWN_UP_ABOVE)).any()):
-        found.append("generator blew up")
-    return tuple(found)
+    return (
+        *flagged("generator collapsed", measures["spread_ratio"] < COLLAPSED_BELOW),
+        *flagged("generator blew up", ~torch.isfinite(norm) | (norm > BLOWN_UP_ABOVE)),
+    )
 
 
 def _information(data: Data, index: Tensor, fake: Tensor, information: Callable[[Tensors], Tensors]) -> Tensors:
@@ -103,7 +101,7 @@ def _recalls(name: str, guess: Tensor, labels: Tensor, classes: tuple[str, ...])
 
 
 def _embeddings(data: Data, frozen: Frozen, sample: Sampler, draws: Draws) -> tuple[Embedding, ...]:
-    """Real test features of row 0 and as many generated for their conditions, as in fig. 2 of the paper."""
+    """Real test features of an arm's first row and as many generated for their conditions, as in the paper's fig. 2."""
     test = [fold.test for fold, _ in data.task.rows]
     if not len(test[0]):
         return ()
@@ -111,5 +109,7 @@ def _embeddings(data: Data, frozen: Frozen, sample: Sampler, draws: Draws) -> tu
     pair = {"real": frozen.h[frozen.row, index], "generated": sample(index, draws)}
     labels = data.labels[index[0]].cpu().numpy()
     return tuple(
-        Embedding(row=0, kind=kind, labels=labels, vectors=features[0].cpu().numpy()) for kind, features in pair.items()
+        Embedding(row=row, kind=kind, labels=labels, vectors=features[row].cpu().numpy())
+        for row in data.task.firsts
+        for kind, features in pair.items()
     )

@@ -12,7 +12,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from trainables.epoch import Diagnostic, Embedding, Report, Tensors
+from trainables.epoch import Diagnostic, Embedding, Flag, Report, Tensors
 from trainables.losses import cmd
 from trainables.stacking import Stack
 from trainables.subspace_mapping.config import Fuse
@@ -64,8 +64,8 @@ def measure(config: Fuse, reader: Reader, stack: Stack, test: Lanes) -> Report:
         for row, part in enumerate(reader.labeled)
         for each in _of_row(config, reader, row, {kind: values[row] for kind, values in found.items()}, part)
     )
-    shrunk = any(each.measure == "spread" and each.value < SHRUNK_BELOW for each in diagnostics)
-    flags = ("representations shrank to a constant",) if shrunk else ()
+    shrunk = sorted({each.row for each in diagnostics if each.measure == "spread" and each.value < SHRUNK_BELOW})
+    flags = tuple(Flag(row, "representations shrank to a constant") for row in shrunk)
     return Report(diagnostics, _embeddings(reader, stack, utterances, test, kinds), flags)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tiny_method.config import Config
-from trainables.epoch import Diagnostic, Embedding, Epoch
+from trainables.epoch import Diagnostic, Embedding, Epoch, Flag
 from trainables.methods import Method, Stage
 
 MODULUS = 2**31 - 1
@@ -121,7 +121,7 @@ def dream(config, task, artifacts, state):
             )
             if last
             else (),
-            flags=("generator collapsed",) if last and settings.collapse else (),
+            flags=(Flag(0, "generator collapsed"),) if last and settings.collapse else (),
         )
 
 

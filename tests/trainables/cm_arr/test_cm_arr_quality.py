@@ -4,6 +4,7 @@ import torch
 
 from trainables.cm_arr import quality, train
 from trainables.cm_arr.config import Config, Train
+from trainables.epoch import Flag
 from trainables.prepared import Prepared
 from trainables.task import Task
 
@@ -50,9 +51,9 @@ def test_spread_against_numpy():
     ("spread", "inverse", "expected"),
     [
         ([1.0, 0.5], [1e-6, 1e-5], ()),
-        ([1.0, 0.05], [1e-6, 1e-5], ("representations collapsed",)),
-        ([1.0, float("nan")], [1e-6, 1e-5], ("representations collapsed",)),
-        ([1.0, 1.0], [1e-6, 0.5], ("flow not invertible",)),
+        ([1.0, 0.05], [1e-6, 1e-5], (Flag(1, "representations collapsed"),)),
+        ([1.0, float("nan")], [1e-6, 1e-5], (Flag(1, "representations collapsed"),)),
+        ([1.0, 1.0], [1e-6, 0.5], (Flag(1, "flow not invertible"),)),
         ([1.0, 1.0], None, ()),
     ],
 )

@@ -253,7 +253,7 @@ def test_encoders_that_shrink_are_flagged(small_task, monkeypatch):
 
     monkeypatch.setattr(measure, "represent", shrunk)
     last = run(config, small_task)[-1]
-    assert last.flags == ("representations shrank to a constant",)
+    assert last.flags[0].text == "representations shrank to a constant"
     assert all(isinstance(each, Diagnostic) for each in last.diagnostics)
 
 
