@@ -1,14 +1,15 @@
-"""One arm, from its first epoch to its last, as a generator of reports: no Ray, no files but the stage store.
+"""One arm, from its first epoch to its last: no Ray, no files but the stage store.
 
     for report in run_arm(method, config, task, store): ...
 
-is all a trial does. Dropping the generator stops the arm; asking again goes on from the store.
+is all a trial does. Dropping the generator stops the arm; asking again goes on from the store. `course` is the same
+arm for whoever trains several side by side: it says which epoch it wants trained instead of training it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +20,13 @@ from sweeper.artifacts import Recorded, Store, digest, keys, strip
 from trainables import metrics
 from trainables.epoch import BySpeaker, Confusions, Diagnostic, Embedding, Epoch, Tensors
 from trainables.errors import Diverged
+from trainables.lockstep import Lockstep, Seat
 from trainables.methods import Method, Stage
 from trainables.selection import choose_epoch
 from trainables.task import Task
+
+#: Seconds until an arm that waits for another's stage asks again.
+PATIENCE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +94,29 @@ class Report:
     done: bool = False
 
 
-def run_arm(
-    method: Method, config: BaseModel, task: Task, store: Store | None = None, *, owner: str = ""
-) -> Iterator[Report]:
-    """Train an arm on all folds and seeds, one report an epoch.
+@dataclass(frozen=True, eq=False)
+class Order:
+    """An epoch that an arm wants trained.
+
+    Attributes:
+        stage: Of which stage.
+        seat: What the arm begins the stage with, or goes on from; one object for all epochs it orders in a row.
+    """
+
+    stage: Stage
+    seat: Seat
+
+
+class Wait:
+    """Another arm is training the stage that an arm needs."""
+
+
+#: An arm as a coroutine: it tells reports, gives orders (each to be answered with the epoch), and may have to wait.
+Course = Generator[Report | Order | Wait, Epoch | None, None]
+
+
+def course(method: Method, config: BaseModel, task: Task, store: Store | None = None, *, owner: str = "") -> Course:
+    """An arm from its first epoch to its last.
 
     Stages that the store has are replayed instead of trained, with equal reports; a stage that it has in part
     is gone on with.
@@ -102,52 +126,103 @@ def run_arm(
         config: The arm's config.
         task: Corpus, folds and seeds.
         store: Where finished and partial stages are kept; None keeps nothing.
-        owner: The arm's id, by which epochs trained for it are told from those trained for others.
+        owner: Whom epochs are trained for, to be told from those trained for others.
 
     Yields:
-        One report after each epoch of each active stage; the last one has ``done``.
+        A report after each epoch of each active stage; the last one has ``done``. Before those that are not known yet
+        an `Order`, to be sent the trained epoch; and `Wait` while another arm trains the stage: ask again later.
 
     Raises:
         Diverged: If a loss term or a dev score is not finite; names stage, epoch, term and rows.
     """
-    begun = time.monotonic()
-    stages = method.active(config)
-    key_of = keys(method, config, digest(task)) if store else {}
-    tally = _Tally(config, stages, task)
-    artifacts: dict[str, Tensors] = {}
-    for stage in stages:
-        for epoch, own in _epochs(stage, config, task, artifacts, store, key_of.get(stage.name, ""), owner):
-            if epoch.last:
-                artifacts[stage.name] = epoch.artifact or {}
-            yield tally.add(stage, epoch, own, time.monotonic() - begun)
+    arm = _Arm(method, config, task, store, owner)
+    for stage in method.active(config):
+        yield from arm.stage(stage)
 
 
-def _epochs(
-    stage: Stage,
-    config: BaseModel,
-    task: Task,
-    artifacts: Mapping[str, Tensors],
-    store: Store | None,
-    key: str,
-    owner: str,
-) -> Iterator[tuple[Epoch, bool]]:
-    """The epochs of a stage, replayed as far as they are known and trained from there; whether they are ours."""
-    known = (store.finished(key) or store.partial(key)) if store else None
-    past = list(known.epochs) if known else []
-    for epoch in past:
-        yield epoch, bool(known and known.owner == owner)
-    if past and past[-1].last:
+def run_arm(
+    method: Method, config: BaseModel, task: Task, store: Store | None = None, *, owner: str = ""
+) -> Iterator[Report]:
+    """Train an arm by itself; arguments and errors are those of `course`.
+
+    Yields:
+        One report after each epoch of each active stage; the last one has ``done``.
+    """
+    arm = course(method, config, task, store, owner=owner)
+    alone: tuple[Seat, Lockstep] | None = None
+    try:
+        item = next(arm)
+        while True:
+            if isinstance(item, Order):
+                if alone is None or alone[0] is not item.seat:
+                    alone = item.seat, Lockstep(item.stage, task, [item.seat])
+                item = arm.send(*alone[1].step())
+                continue
+            if isinstance(item, Wait):
+                time.sleep(PATIENCE)
+            else:
+                yield item
+            item = next(arm)
+    except StopIteration:
         return
-    saved = time.monotonic()
-    for epoch in stage.run(config, task, dict(artifacts), known.state if known else None):
-        check_finite(epoch, task)
-        past.append(strip(epoch))
-        if store and (epoch.last or time.monotonic() - saved >= store.every):
-            # Before it is reported: whoever is stopped on this report has lost nothing.
-            state = {} if epoch.last else epoch.snapshot()
-            store.save(key, Recorded(epochs=tuple(past), state=state, owner=owner))
-            saved = time.monotonic()
-        yield epoch, True
+    finally:
+        arm.close()
+
+
+class _Arm:
+    """What an arm remembers from stage to stage."""
+
+    def __init__(self, method: Method, config: BaseModel, task: Task, store: Store | None, owner: str) -> None:
+        self._config, self._task, self._store, self._owner = config, task, store, owner
+        self._keys = keys(method, config, digest(task)) if store else {}
+        self._tally = _Tally(config, method.active(config), task)
+        self._artifacts: dict[str, Tensors] = {}
+        self._begun = time.monotonic()
+
+    def stage(self, stage: Stage) -> Course:
+        """A stage: replayed as far as it is known, ordered from there."""
+        key, held = self._keys.get(stage.name, ""), False
+        past: list[Epoch] = []
+        try:
+            while True:
+                # What is begun belongs to whoever holds the claim; what is finished is everybody's.
+                known = self._known(key, held)
+                for epoch in known.epochs if known else ():
+                    past.append(epoch)
+                    yield self._report(stage, epoch, own=known is not None and known.owner == self._owner)
+                if held or past:
+                    break
+                held = self._store is None or self._store.claim(key, self._owner)
+                if not held:
+                    yield Wait()
+            yield from self._train(stage, key, past, known.state if known else None)
+        finally:
+            if held and self._store is not None:
+                self._store.release(key, self._owner)
+
+    def _known(self, key: str, held: bool) -> Recorded | None:
+        if self._store is None:
+            return None
+        return self._store.finished(key) or (self._store.partial(key) if held else None)
+
+    def _train(self, stage: Stage, key: str, past: list[Epoch], state: Tensors | None) -> Course:
+        order, saved = Order(stage, Seat(self._config, dict(self._artifacts), state)), time.monotonic()
+        while not (past and past[-1].last):
+            epoch = yield order
+            assert epoch is not None
+            check_finite(epoch, self._task)
+            past.append(strip(epoch))
+            if self._store and (epoch.last or time.monotonic() - saved >= self._store.every):
+                # Before it is reported: whoever is stopped on this report has lost nothing.
+                left = {} if epoch.last else epoch.snapshot()
+                self._store.save(key, Recorded(epochs=tuple(past), state=left, owner=self._owner))
+                saved = time.monotonic()
+            yield self._report(stage, epoch, own=True)
+
+    def _report(self, stage: Stage, epoch: Epoch, *, own: bool) -> Report:
+        if epoch.last:
+            self._artifacts[stage.name] = epoch.artifact or {}
+        return self._tally.add(stage, epoch, own, time.monotonic() - self._begun)
 
 
 class _Tally:
@@ -166,7 +241,7 @@ class _Tally:
         self._chosen: dict[str, Chosen] = {}
         self._speakers: BySpeaker = {}
         self._diagnostics: list[tuple[str, Diagnostic]] = []
-        self._flags: list[str] = []
+        self._flags: dict[str, None] = {}
         self._embeddings: list[Embedding] = []
 
     def add(self, stage: Stage, epoch: Epoch, own: bool, seconds: float) -> Report:
@@ -178,7 +253,7 @@ class _Tally:
         if rows is not None:
             self._choose(epoch, rows)
         self._diagnostics += [(epoch.stage, each) for each in epoch.diagnostics]
-        self._flags += [flag for flag in epoch.flags if flag not in self._flags]
+        self._flags.update(dict.fromkeys(flag.text for flag in epoch.flags))
         self._embeddings += epoch.embeddings
         return self._report(epoch, rows, seconds)
 

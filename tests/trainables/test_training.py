@@ -39,8 +39,8 @@ class Script:
         }
         self.epoch = 0
 
-    def train(self, epoch):
-        self.epoch = epoch
+    def train(self, index):
+        epoch = self.epoch = int(index[0])
         before = self.stack.params["weight"].detach().flatten().clone()
         loss = map_rows(lambda p, x: ((x @ p["weight"].T + p["bias"]) ** 2).mean(), self.stack.params, inputs(epoch))
         self.optimizer.step(loss)
