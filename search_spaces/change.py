@@ -150,6 +150,8 @@ _EXPECTED = {
     "greater_than": "must be above {gt:g}",
     "less_than_equal": "must be at most {le:g}",
     "less_than": "must be below {lt:g}",
+    "byte_size": "must be a size such as 20 GB",
+    "byte_size_unit": "must be a size such as 20 GB",
 }
 
 

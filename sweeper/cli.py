@@ -110,15 +110,16 @@ def plan(study: StudyFile, settings: Settings = None) -> None:
     Example: `sweeper plan studies/quickstart.yaml --set search.trials=50`
     """
     from sweeper import plan as plans
-    from sweeper import render, speed
+    from sweeper import render, reuse, speed
     from sweeper.study import load
 
     asked = load(study, settings or ())
     corpus = plans.corpus_of(asked)
     made = plans.make(asked, corpus)
+    kept = reuse.look(made, corpus)
     recorded = speed.recorded(asked, made.rows, corpus.fingerprint)
     seconds = made.seconds(recorded or speed.timed(made, corpus), plans.concurrent(asked))
-    Console().print(render.plan(made, seconds, timed=recorded is None))
+    Console().print(render.plan(made, seconds, timed=recorded is None, reuse=kept))
 
 
 @app.command()

@@ -12,9 +12,8 @@ from sweeper.study import Study, load, to_yaml
 from trainables.errors import InputError
 
 STUDY = "study.yaml"
-STAGES = "stages"
 #: Keys that change no number; a run may go on with others. The corpus is compared by its content.
-_FREE = ("name", "storage", "corpus", "resources", "failures")
+_FREE = ("name", "storage", "corpus", "resources", "failures", "stages")
 
 
 def enter(folder: Path, study: Study, described: dict[str, Any]) -> dict[str, Any]:

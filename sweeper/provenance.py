@@ -7,6 +7,7 @@ import platform
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
@@ -56,6 +57,7 @@ def describe(
     """
     rows = rows_in_effect(study, spaces) if study.ablation else []
     return {
+        "id": uuid.uuid4().hex[:12],
         "sweeper": __version__,
         "versions": {name: _version(name) for name in _VERSIONS},
         "git": _commit(),
@@ -81,6 +83,7 @@ def describe(
         },
         "scheduler": study.scheduler.model_dump(mode="json"),
         "warnings": list(warnings),
+        "stages": study.stage_folder,
         "started_at": time.time(),
         "finished_at": None,
         "seconds": 0.0,

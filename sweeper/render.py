@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
     from search_spaces.space import Published, Spaces
     from sweeper.plan import Plan
+    from sweeper.reuse import Reuse
     from sweeper.runner import Outcome
     from trainables.corpus_check import CorpusSummary
     from trainables.epoch import Epoch
 
 
-def plan(plan: Plan, seconds: float | None, *, timed: bool = False) -> RenderableType:
+def plan(plan: Plan, seconds: float | None, *, timed: bool = False, reuse: Reuse | None = None) -> RenderableType:
     """What a study will run.
 
     Args:
         plan: The counts.
         seconds: The longest it should take, or None when the speed is not known.
         timed: Whether the speed was timed just now, and is not that of an earlier run.
+        reuse: What is kept of earlier runs; None where the study shares no stages.
     """
     study = plan.study
     head = Text.assemble((study.name, "bold"), f": {study.method} on {plan.corpus}, ", _protocol(plan))
@@ -40,7 +42,8 @@ def plan(plan: Plan, seconds: float | None, *, timed: bool = False) -> Renderabl
     total += f"{plan.rows} rows; early stopping and shared stages save some"
     notes = [Text(f"note: {note}", style="yellow") for note in plan.notes]
     time, place = Text(_estimate(seconds, timed)), Text(f"run: {study.run_folder}")
-    return Group(head, "", table, "", Text(total), time, *notes, place)
+    kept = [Text(_reuse(reuse))] if reuse else []
+    return Group(head, "", table, "", Text(total), *kept, time, *notes, place)
 
 
 def method_list(methods: Mapping[str, tuple[str, str]]) -> RenderableType:
@@ -190,6 +193,25 @@ def _estimate(seconds: float | None, timed: bool) -> str:
         return "time: not known yet; no earlier run on this corpus tells the speed"
     speed = "of one epoch of each stage, timed just now" if timed else "of an earlier run"
     return f"time: at most about {duration(seconds)} on this machine, at the speed {speed}"
+
+
+def _reuse(reuse: Reuse) -> str:
+    if not reuse.size:
+        return f"stages: none are kept in {reuse.folder} yet"
+    text = f"stages: {reuse.kept} of {reuse.known} known so far are kept in {reuse.folder}"
+    text += f", {reuse.saved} of {reuse.epochs} epochs need no training"
+    text += " (what the search and its best arm need is not known yet)" if reuse.more else ""
+    return f"{text}; {size(reuse.size)} of {size(reuse.limit)} used"
+
+
+def size(number: int) -> str:
+    """Bytes as people say them."""
+    value, unit = float(number), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}"
 
 
 def _fields(fields: Mapping[str, tuple[Any, str]]) -> Table:

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from pydantic import ValidationError
 from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayTaskError
 from rich.console import Console
@@ -132,7 +134,7 @@ class _Job:
         self.folder = self.study.run_folder.resolve()
         self.method: Method = methods.get(self.study.method)
         self.spaces = search_spaces.get(self.study.method)
-        self.store = Store(self.folder / folders.STAGES)
+        self.device = "cpu"
 
     def describe(self) -> dict[str, Any]:
         """What is to be recorded of a new run."""
@@ -165,7 +167,7 @@ class _Job:
     def run(self, recorded: dict[str, Any], address: str | None) -> Outcome:
         """Run what is left."""
         begun = time.time()
-        self.store.drop_litter()
+        self._open_stages(recorded)
         writer = self.writer()
         recorded["invocations"] += 1
         provenance.write(self.folder, recorded)
@@ -186,6 +188,32 @@ class _Job:
             self._close(writer, progress, recorded, "finished" if finished else _state(stop))
         return self.outcome(writer, interrupted=stop.interrupted, given_up=stop.too_many)
 
+    def keys(self, arm: Arm) -> list[str]:
+        """The stages of an arm."""
+        method = methods.get(arm.method)
+        try:
+            config = method.config.model_validate(arm.config)
+        except ValidationError:
+            return []  # Refused: the arm fails before its first stage.
+        return list(keys(method, config, self.digest, self.device).values())
+
+    def _open_stages(self, recorded: dict[str, Any]) -> None:
+        folder = self.study.stage_folder
+        folder = folder if "://" in folder else str(Path(folder).resolve())
+        # Runs of before runs had an id get one.
+        self.store = Store(folder, recorded.setdefault("id", uuid.uuid4().hex[:12]))
+        self.store.check()
+        self.retention = self.store.retention(self.study.stages.limit if self.study.stages.shared else 0)
+        self.digest = digest(self.task)
+        recorded["stages"] = folder
+
+    def _close_stages(self, writer: Writer) -> None:
+        """Leave no part of a stage, and what is finished to other runs."""
+        ended = [arm for arm in writer.arms.values() if writer.trials[arm.id]["status"] != "done"]
+        self.retention.finish({key for arm in ended for key in self.keys(arm)})
+        if not self.study.stages.shared:
+            shutil.rmtree(self.store.folder, ignore_errors=True)
+
     def _interrupt(self, stop: _Stop) -> bool:
         """Ask for the end; whether this is the first time."""
         if stop.interrupted:
@@ -204,7 +232,7 @@ class _Job:
             writer.close()
         provenance.write(self.folder, recorded)
         if state == "finished":
-            self.store.clear()
+            self._close_stages(writer)
         progress.write(state)
 
     def _announce(self, writer: Writer, slots: Slots) -> None:
@@ -217,6 +245,7 @@ class _Job:
             self.console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
 
     def _tune(self, writer: Writer, progress: Progress, stop: _Stop, slots: Slots) -> None:
+        self.device = "cuda" if slots.gpus else "cpu"
         searcher = StudySearcher(self.study, self.spaces, self.planned.space, writer, slots.concurrent)
         recorder = _Recorder(self, writer, searcher, progress, stop)
         trainable = tune.with_parameters(
@@ -277,7 +306,7 @@ class _Recorder(tune.Callback):
 
     def __init__(self, job: _Job, writer: Writer, searcher: StudySearcher, progress: Progress, stop: _Stop) -> None:
         self._job, self._writer, self._searcher, self._progress, self._stop = job, writer, searcher, progress, stop
-        self._digest = digest(job.task)
+        self._ended: set[str] = set()
         self._failures: dict[str, str] = {}
         self._error: Exception | None = None
 
@@ -315,6 +344,9 @@ class _Recorder(tune.Callback):
         self.check()
         self._writer.flush()
         self._progress.update()
+        if self._job.retention.due:
+            self._job.retention.round(self._needed(), self._ended)
+            self._ended.clear()
 
     def _complete(self, arm: str) -> None:
         report = self._writer.running[arm].report
@@ -336,25 +368,21 @@ class _Recorder(tune.Callback):
         row = self._writer.finish(arm, status, why)
         self._searcher.over(row)
         self._progress.over(row)
-        self._drop_stages()
+        if status != "done":
+            self._ended.update(self._job.keys(self._writer.arms[arm]))
         limit = self._job.study.failures.limit
         failed = sum(row["status"] == "failed" for row in self._writer.trials.values())
         self._stop.too_many = limit is not None and failed >= limit
 
-    def _drop_stages(self) -> None:
-        """Keep only stages that an arm may still ask for: of the arms under way or to come, and of what those to
-        come are measured from."""
+    def _needed(self) -> set[str]:
+        """Stages that an arm may still ask for: of the arms under way or to come, and of what those to come are
+        measured from."""
         writer = self._writer
         best = writer.best()
         ids = writer.references() | ({best["arm"]} if best else set())
         ids |= {arm.id for arm in writer.arms.values() if arm.kind == "reference"}
         arms = [writer.arms[each] for each in ids | set(writer.running)] + self._searcher.upcoming()
-        needed = {key for arm in arms for key in self._keys(arm)}
-        self._job.store.keep_only(needed)
-
-    def _keys(self, arm: Arm) -> list[str]:
-        method = methods.get(arm.method)
-        return list(keys(method, method.config.model_validate(arm.config), self._digest).values())
+        return {key for arm in arms for key in self._job.keys(arm)}
 
     def _guard(self, action: Callable[[], Any]) -> None:
         try:

@@ -13,8 +13,12 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
+    ByteSize,
     Discriminator,
     Field,
+    PlainSerializer,
+    StrictBool,
     StrictInt,
     Tag,
     ValidationError,
@@ -172,6 +176,48 @@ class Failures(Section):
     """Stop the run after so many failed arms; None never stops."""
 
 
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a size such as 20 GB")
+    return value
+
+
+def _in_words(size: int) -> str | int:
+    """A size as people write it, where that says it exactly."""
+    for unit, scale in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size and size % scale == 0:
+            return f"{size // scale} {unit}"
+    return size
+
+
+Size = Annotated[ByteSize, BeforeValidator(_no_truth), PlainSerializer(_in_words)]
+
+
+class Stages(Section):
+    """Trained stages, kept so that no arm of any run trains them again; may be written as the folder alone, or off."""
+
+    folder: str | None = Field(None, min_length=1)
+    """A folder that runs share, or ``s3://bucket/prefix``; ``.stages`` beside the run folder when left out."""
+    limit: Size = ByteSize(20_000_000_000)
+    """What was used least recently is removed above this, but nothing that a run still needs."""
+    shared: StrictBool = True
+    """If false, stages stay in the run folder, for this run alone, and are removed at its end."""
+
+    @field_validator("folder")
+    @classmethod
+    def _known_place(cls, folder: str | None) -> str | None:
+        if folder and "://" in folder and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[^@?#]*)?", folder):
+            raise ValueError("must be a folder or s3://bucket/prefix (credentials come from the environment)")
+        return folder
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"folder": data}
+        return {"shared": data} if isinstance(data, bool) else data
+
+
 class Study(Section):
     """A whole experiment, as written in a study file; frozen, checked, equal after a round trip."""
 
@@ -212,6 +258,8 @@ class Study(Section):
     """Resources of an arm."""
     failures: Failures = Failures()
     """Failed arms."""
+    stages: Stages = Stages()
+    """Stages that runs share."""
     storage: str = Field("runs", min_length=1)
     """Folder in which the run folder is made; ``~`` is the home folder."""
 
@@ -265,6 +313,16 @@ class Study(Section):
     def run_folder(self) -> Path:
         """Where the run's tables are written."""
         return Path(self.storage).expanduser() / self.name
+
+    @property
+    def stage_folder(self) -> str:
+        """Where trained stages are kept: a path, or ``s3://bucket/prefix``."""
+        if not self.stages.shared:
+            return str(self.run_folder / "stages")
+        folder = self.stages.folder
+        if folder is None:
+            return str(self.run_folder.parent / ".stages")
+        return folder if "://" in folder else str(Path(folder).expanduser())
 
     def method_config(self) -> BaseModel:
         """The paper's defaults with the study's ``config`` applied.
@@ -322,9 +380,12 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     document = _seeds_in_one_place(yamlfile.read(path), wins=False)
     study = build(_seeds_in_one_place(yamlfile.override(document, overrides), wins=True))
     beside = Path(path).parent
-    places = {"corpus": _corpus_path(study.corpus, beside)}
+    places: dict[str, Any] = {"corpus": _corpus_path(study.corpus, beside)}
     if study.unlabeled is not None:
         places["unlabeled"] = _corpus_path(study.unlabeled, beside)
+    if study.stages.folder is not None and "://" not in study.stages.folder:
+        # A run that is gone on with from elsewhere finds them.
+        places["stages"] = study.stages.model_copy(update={"folder": str(Path(study.stage_folder).resolve())})
     return study.model_copy(update=places)
 
 

@@ -35,8 +35,9 @@ class Recorded:
     Attributes:
         epochs: What it yielded so far; the last one carries the artifact where the stage is finished.
         state: What it goes on from; empty where it is finished.
-        owners: By epoch, who trained it (`Store.owner`). Arms may have trained it one after the other.
-        owner: Who trained the last one; stands for all where ``owners`` is left out.
+        owners: By epoch, the arm that trained it: arms may have trained it one after the other. Where left out,
+            ``owner`` stands for all.
+        owner: Who trained the last one.
     """
 
     epochs: tuple[Epoch, ...]
@@ -47,6 +48,7 @@ class Recorded:
     def __post_init__(self) -> None:
         if not self.owners:
             object.__setattr__(self, "owners", (self.owner,) * len(self.epochs))
+        # Also where `dataclasses.replace` brings an old one.
         object.__setattr__(self, "owner", self.owners[-1])
 
 

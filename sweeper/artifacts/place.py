@@ -174,5 +174,18 @@ class Folder:
             os.close(descriptor)
 
 
+def place_of(folder: str) -> Place:
+    """The place that a folder names: a path, or ``s3://bucket/prefix``.
+
+    Raises:
+        InputError: If what a bucket needs is not installed.
+    """
+    if not folder.startswith("s3://"):
+        return Folder(Path(folder))
+    from sweeper.artifacts.s3 import Bucket
+
+    return Bucket(folder)
+
+
 def _version(status: os.stat_result) -> str:
     return f"{status.st_ino}-{status.st_mtime_ns}"

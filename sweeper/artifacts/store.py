@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import uuid
 from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from sweeper.artifacts import packing
 from sweeper.artifacts.claims import Claims
 from sweeper.artifacts.packing import Damaged, Recorded
-from sweeper.artifacts.place import TEMPORARY, Folder, Place
+from sweeper.artifacts.place import TEMPORARY, place_of
+from sweeper.artifacts.retention import FINISHED, PARTIAL, Kept, Retention, kept
+from trainables.errors import InputError
 
-FINISHED, PARTIAL = ".safetensors", ".partial"
 log = logging.getLogger(__name__)
 
 
@@ -30,25 +33,27 @@ class Store:
             try: known = store.finished(key) or store.partial(key); ...; store.save(key, ...)
             finally: store.release(key, owner)
 
+    Owners are ids of arms. Those of other runs are shown with the run's id before them: an equal arm of another run
+    is another.
+
     Sharing only saves time: what cannot be read, written or claimed is logged, and the arm goes on.
 
     Args:
-        folder: Where they are; made when the first one is written.
-        run: Id of the run, by which its epochs are told from those of others.
+        folder: Where they are, a path or ``s3://bucket/prefix``; a folder is made when the first one is written.
+        run: Id of the run, without slashes.
         every: Seconds between partial files of a stage in flight.
+
+    Raises:
+        InputError: If what a bucket needs is not installed.
     """
 
     def __init__(self, folder: Path | str, run: str = "", every: float = 20.0) -> None:
         self.folder, self.run, self.every = str(folder), run, every
-        self._place = _place(self.folder)
+        self._place = place_of(self.folder)
         self._claims = Claims(self._place)
 
     def __reduce__(self) -> tuple[type[Store], tuple[str, str, float]]:
         return Store, (self.folder, self.run, self.every)
-
-    def owner(self, arm: str) -> str:
-        """Who trains for an arm of this run: equal arms of other runs are others."""
-        return f"{self.run}/{arm}"
 
     def finished(self, key: str) -> Recorded | None:
         """A finished stage, or None. Notes that it was used."""
@@ -68,10 +73,10 @@ class Store:
             Whether it is kept; where not (a full disk), an older partial file still is.
         """
         done = recorded.epochs[-1].last
-        self._claims.renew(key, recorded.owners[-1])
+        self.renew(key, recorded.owner)
         try:
             with self._place.writing(key + (FINISHED if done else PARTIAL)) as path:
-                packing.write(path, recorded)
+                packing.write(path, replace(recorded, owners=tuple(map(self._in_full, recorded.owners))))
             if done:
                 self._place.remove(key + PARTIAL)
         except OSError as error:
@@ -80,64 +85,79 @@ class Store:
         return True
 
     def claim(self, key: str, owner: str) -> bool:
-        """Whether ``owner`` may train a stage: False as long as somebody alive does. See `sweeper.artifacts.claims`.
+        """Whether an arm may train a stage: False as long as another one does. See `sweeper.artifacts.claims`.
 
-        Args:
-            key: The stage.
-            owner: See `owner`.
+        Cheap enough to be asked again several times a second.
         """
-        return self._claims.claim(key, owner)
+        return self._claims.claim(key, self._in_full(owner))
 
     def renew(self, key: str, owner: str) -> bool:
         """Keep a claim alive, at no cost if called often; False if it was lost, or never held."""
-        return self._claims.renew(key, owner)
+        return self._claims.renew(key, self._in_full(owner))
 
     def release(self, key: str, owner: str) -> None:
         """Let others train a stage, or go on with it; nothing where it is not held."""
-        self._claims.release(key, owner)
+        self._claims.release(key, self._in_full(owner))
 
-    def keep_only(self, needed: Collection[str]) -> None:
-        """Remove every stage whose key is not needed any more."""
-        for entry in self._place.entries():
-            stem, _, end = entry.name.rpartition(".")
-            if f".{end}" in (FINISHED, PARTIAL) and stem not in needed:
-                self._remove(entry.name)
+    def has(self, keys: Collection[str]) -> set[str]:
+        """Those of the stages that are there, finished.
 
-    def drop_litter(self) -> None:
-        """Remove files that a killed process never finished; only while nothing else uses the folder."""
-        for entry in self._place.entries():
-            if entry.name.endswith(TEMPORARY):
-                self._remove(entry.name)
+        Raises:
+            OSError: If the folder cannot be read.
+        """
+        there = {entry.name for entry in self._place.entries()}
+        return {key for key in keys if key + FINISHED in there}
 
-    def clear(self) -> None:
-        """Remove everything."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def kept(self) -> Kept:
+        """What the folder holds.
+
+        Raises:
+            OSError: If it cannot be read.
+        """
+        return kept(self._place)
+
+    def retention(self, limit: int) -> Retention:
+        """What a run's driver keeps the folder within ``limit`` bytes with."""
+        return Retention(self._place, self.run, limit)
+
+    def check(self) -> None:
+        """Make sure that the folder can be written and read.
+
+        Raises:
+            InputError: If it cannot.
+        """
+        name = f"{uuid.uuid4().hex}{TEMPORARY}"
+        try:
+            with self._place.writing(name) as path:
+                path.write_bytes(b"")
+            self._place.entries()
+            self._place.remove(name)
+        except OSError as error:
+            why = error.strerror or error
+            raise InputError(f"stages.folder: {self.folder} cannot be used ({why}); name another folder") from None
 
     def _read(self, name: str) -> Recorded | None:
         try:
             with self._place.reading(name) as path:
-                return packing.read(path)
+                found = packing.read(path)
         except FileNotFoundError:
             return None
         except Damaged as error:
             log.warning("%s: damaged (%s), trained again", self.folder, error)
-            self._remove(name)
+            with suppress(OSError):
+                self._place.remove(name)
+            return None
         except OSError as error:
             log.warning("%s: cannot be read (%s), trained again", name, error)
-        return None
-
-    def _remove(self, name: str) -> None:
-        try:
-            self._place.remove(name)
-        except OSError as error:
-            log.warning("%s: cannot be removed (%s)", name, error)
+            return None
+        return replace(found, owners=tuple(map(self._in_short, found.owners)))
 
     def _touch(self, name: str) -> None:
-        try:
+        with suppress(OSError):
             self._place.touch(name)
-        except OSError as error:
-            log.warning("%s: cannot be noted as used (%s)", name, error)
 
+    def _in_full(self, owner: str) -> str:
+        return owner if "/" in owner else f"{self.run}/{owner}"
 
-def _place(folder: str) -> Place:
-    return Folder(Path(folder))
+    def _in_short(self, owner: str) -> str:
+        return owner.removeprefix(f"{self.run}/")

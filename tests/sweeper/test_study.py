@@ -77,6 +77,10 @@ resources:
 failures:
   retries: 1
   limit: null
+stages:
+  folder: null
+  limit: 20 GB
+  shared: true
 storage: runs
 """
 
