@@ -18,8 +18,8 @@ Arm = dict[str, Any]
 def arms(run: Path) -> list[Arm]:
     """The arms of a finished run in the order they were begun, failed ones left out."""
     trials = pd.read_parquet(run / "trials.parquet").sort_values("started_order")
-    curves = {arm: each for arm, each in pd.read_parquet(run / "curves.parquet").groupby("arm")}
-    folds = {arm: each for arm, each in pd.read_parquet(run / "folds.parquet").groupby("arm")}
+    curves = dict(list(pd.read_parquet(run / "curves.parquet").groupby("arm")))
+    folds = dict(list(pd.read_parquet(run / "folds.parquet").groupby("arm")))
     kept = trials[trials["status"].isin(("done", "stopped")) & trials["arm"].isin(list(curves))]
     return [_arm(row, curves[row["arm"]], folds[row["arm"]]) for row in kept.to_dict("records")]
 

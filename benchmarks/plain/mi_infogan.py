@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Encoder(nn.Module):
     def __init__(self, audio: int, hidden: list[int], size: int) -> None:
         super().__init__()
         widths = [audio, *hidden]
-        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths, hidden, strict=False))
+        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.out = nn.Linear(widths[-1], size)
         self.norm = nn.LayerNorm(size)
 
@@ -340,7 +341,7 @@ def uar(counts: np.ndarray) -> float:
 def _leaky(inputs: int, depth: int, width: int, outputs: int) -> nn.Module:
     sizes = [inputs, *[width] * (depth - 1), outputs]
     layers: list[nn.Module] = []
-    for wide, narrow in zip(sizes, sizes[1:], strict=False):
+    for wide, narrow in pairwise(sizes):
         layers += [nn.Linear(wide, narrow), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers[:-1])
 

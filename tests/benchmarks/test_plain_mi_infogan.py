@@ -79,7 +79,7 @@ def paper(task):
 def arm(changes, **epochs):
     config = apply(methods.get("mi_infogan").config(), SMALL | changes)
     active = methods.get("mi_infogan").active(config)
-    asked = {stage.name: stage.epochs(config) for stage in active} if not epochs else epochs
+    asked = epochs or {stage.name: stage.epochs(config) for stage in active}
     return {"arm": "a", "config": config.model_dump(mode="json"), "epochs": asked}
 
 
