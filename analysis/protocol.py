@@ -66,6 +66,8 @@ def selection_lines(found: Findings) -> list[Line]:
     scheduler = provenance.get("scheduler") or {}
     text = str((provenance.get("selection") or {}).get("text", ""))
     kind = str(scheduler.get("kind") or "")
+    if kind == "race":
+        kind += f", significantly worse than the best arm on dev UAR; alpha {number(scheduler.get('alpha'))}"
     if kind == "asha":
         kind += f", on mean dev UAR; grace period {number(scheduler.get('grace_period'))} epochs"
         kind += f", reduction factor {number(scheduler.get('reduction_factor'))}"

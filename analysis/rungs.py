@@ -1,10 +1,9 @@
 """What stopping early risked: do early scores foretell final ones, and might a stopped arm have been the best?
 
-Asynchronous successive halving (Li et al. 2020, MLSys) reads an arm's dev UAR after ``grace_period`` classifying
-epochs, ``reduction_factor`` times as many, and so on, and stops it where it is not among the best 1 /
-``reduction_factor`` seen there so far. How a stopped arm would have ended is not known. Two things can be said: how
-early and final scores agree among the arms that did run to their end, and how likely a stopped arm would have ended
-above them, by what `foretold` learns from those that went on.
+Asynchronous successive halving (Li et al. 2020, MLSys) reads an arm's dev UAR at some epochs, its rungs, and stops it
+where it is not among the best 1 / ``reduction_factor`` seen there so far. How a stopped arm would have ended is not
+known. Two things can be said: how early and final scores agree among the arms that did run to their end, and how
+likely a stopped arm would have ended above them, by what `foretold` learns from those that went on.
 """
 
 from __future__ import annotations
@@ -130,15 +129,34 @@ class Rungs(NamedTuple):
 
 
 def budgets(run: Run) -> list[int]:
-    """The rungs' budgets below the longest arm; empty where nothing stops arms."""
+    """The rungs' budgets below the longest arm; empty where nothing stops arms, or not by their rank.
+
+    Rungs by stage are those of the longest stages; an arm whose stages are shorter met them earlier.
+    """
     scheduler = run.provenance.get("scheduler") or {}
     grace, factor = scheduler.get("grace_period"), scheduler.get("reduction_factor")
     if scheduler.get("kind") != "asha" or not grace or not factor or factor <= 1:
         return []
+    if scheduler.get("rungs") == "stages":
+        return _by_stage(run, grace, factor)
     longest = run.trials["epochs_planned"][search.candidates(run.trials)].max()
     # As Ray places them: a rung is passed by the first epoch that reaches it.
     steps = (math.ceil(grace * factor**step) for step in itertools.count())
     return list(dict.fromkeys(itertools.takewhile(lambda budget: budget < longest, steps)))
+
+
+def _by_stage(run: Run, grace: int, factor: int) -> list[int]:
+    """A stage's end and the share 1 / factor, its square... of it, from the grace period on; not the very end."""
+    arms = run.trials["arm"][search.candidates(run.trials)]
+    curves = run.curves[run.curves["dev_uar"].notna() & run.curves["arm"].isin(arms)]
+    # An arm that skips a stage has its next one early, so stages are ordered by their latest epochs.
+    lengths = curves.groupby("stage")[["budget", "epoch"]].max().sort_values("budget")["epoch"]
+    places, before = set[int](), 0
+    for length in lengths:
+        cuts = itertools.takewhile(lambda cut: cut >= grace, (-(-length // factor**level) for level in range(length)))
+        places |= {before + int(cut) for cut in cuts}
+        before += int(length)
+    return sorted(places - {before})
 
 
 def rungs(run: Run, rng: np.random.Generator) -> Rungs | None:
@@ -152,7 +170,8 @@ def rungs(run: Run, rng: np.random.Generator) -> Rungs | None:
     arms = run.trials[search.candidates(run.trials) & (run.trials["flags"].map(len) == 0)]
     if not places or not (arms["status"] == "stopped").any():
         return None
-    early = search.dev_at(run, places)
+    # Runs of before rungs had units compared the last epoch.
+    early = (search.best_at if "rungs" in run.provenance["scheduler"] else search.dev_at)(run, places)
     mine = early.reindex(arms["arm"]).to_numpy()
     final = arms["score"].where(arms["status"] == "done").to_numpy(float)
     factor = float(run.provenance["scheduler"]["reduction_factor"])

@@ -119,8 +119,18 @@ def dev_at(run: Run, budgets: Sequence[int]) -> pd.DataFrame:
     Returns:
         Indexed by arm, a column for each of `budgets`; NaN where an arm did not get so far.
     """
-    there = run.curves["dev_uar"].notna() & run.curves["budget"].isin(list(budgets))
-    read = run.curves.loc[there].pivot_table(index="arm", columns="budget", values="dev_uar", aggfunc="last")
+    return _at(run.curves, run.curves["dev_uar"], budgets)
+
+
+def best_at(run: Run, budgets: Sequence[int]) -> pd.DataFrame:
+    """As `dev_at`, each fold and seed at its best epoch of that stage so far: what the scheduler compares."""
+    by_row = pd.DataFrame(run.curve_rows).groupby([run.curves["arm"], run.curves["stage"]], sort=False)
+    return _at(run.curves, by_row.cummax().mean(axis=1), budgets)
+
+
+def _at(curves: pd.DataFrame, uar: pd.Series, budgets: Sequence[int]) -> pd.DataFrame:
+    there = uar.notna() & curves["budget"].isin(list(budgets))
+    read = curves.assign(uar=uar)[there].pivot_table(index="arm", columns="budget", values="uar", aggfunc="last")
     return read.reindex(columns=list(budgets))
 
 

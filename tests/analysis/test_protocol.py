@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from analysis.findings import Findings
-from analysis.protocol import protocol_lines
+from analysis.protocol import protocol_lines, selection_lines
 
 
 def _lines(run) -> dict[str, str]:
@@ -27,3 +27,15 @@ def test_uar_says_what_it_is_a_mean_over(run, several):
     assert _lines(run)["UAR"].endswith("of the mean over seeds")
     assert _lines(several)["UAR"].endswith("the conditions audio, text, audio+text")
     assert _lines(several)["Conditions"] == "audio, text, audio+text"
+
+
+def test_how_arms_are_stopped_is_said(run):
+    lines = {
+        kind: dict(selection_lines(Findings(replace(run, provenance={**run.provenance, "scheduler": asked}))))
+        for kind, asked in (
+            ("race", {"kind": "race", "alpha": 0.05}),
+            ("asha", {"kind": "asha", "grace_period": 3, "reduction_factor": 2}),
+        )
+    }
+    assert lines["race"]["Stopping"] == "race, significantly worse than the best arm on dev UAR; alpha 0.05"
+    assert lines["asha"]["Stopping"] == "asha, on mean dev UAR; grace period 3 epochs, reduction factor 2"

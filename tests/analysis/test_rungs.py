@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import planted_search
 import pytest
 from scipy import stats
@@ -38,6 +39,46 @@ def _risk(run):
 )
 def test_rungs_lie_where_the_scheduler_puts_them(run, changes, budgets):
     assert rungs.budgets(_scheduled(run, **changes)) == budgets
+
+
+def _in_stages(run, **lengths):
+    """The run with curves of so many classifying epochs a stage, and one after each that classifies nothing."""
+    stages = [(stage, epoch + 1) for stage, length in lengths.items() for epoch in range(length)]
+    arms = run.trials["arm"][run.trials["kind"].isin(["search", "reference"])]
+    curves = pd.DataFrame(
+        [
+            {"arm": arm, "stage": stage, "epoch": epoch, "budget": budget + 1, "dev_uar": 0.5}
+            for arm in arms
+            for budget, (stage, epoch) in enumerate(stages)
+        ]
+    )
+    between = curves.assign(stage="generate", epoch=99, dev_uar=np.nan)
+    return replace(_scheduled(run, rungs="stages"), curves=pd.concat([curves, between], ignore_index=True))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "budgets"),
+    [
+        ({"align": 20, "augment": 10}, [3, 7, 20, 24]),
+        ({"augment": 9}, [3]),
+        ({"align": 2, "augment": 9}, [5]),
+        ({"z": 40, "a": 8}, [5, 14, 40, 43]),
+    ],
+)
+def test_rungs_by_stage_lie_where_the_scheduler_puts_them(run, lengths, budgets):
+    assert rungs.budgets(_in_stages(run, **lengths)) == budgets
+
+
+def test_scores_at_a_rung_are_those_the_scheduler_compared(halved):
+    _, run = halved
+    rows = run.curve_rows + 0.3 * (run.curves["budget"] == 2).to_numpy()[:, None]
+    run = replace(run, curve_rows=rows)
+    asked = replace(run, provenance={**run.provenance, "scheduler": {**run.provenance["scheduler"], "rungs": "epochs"}})
+    before, after = (
+        np.concatenate([np.append(rung.halted, rung.searched.early) for rung in _risk(each).rungs])
+        for each in (run, asked)
+    )
+    assert (after > before).all(), "all were better one epoch before the first rung"
 
 
 def test_agreement_on_a_hand_case():

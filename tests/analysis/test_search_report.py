@@ -107,6 +107,16 @@ def test_scores_at_a_budget_are_those_of_the_curves(run):
     assert table.loc[stopped, 9].isna().all()
 
 
+def test_best_scores_at_a_budget_are_each_rows_best_of_that_stage(run):
+    arm = search.best_arm(run)
+    mine = (run.curves["arm"] == arm) & run.curves["dev_uar"].notna()
+    for budget in run.curves["budget"][mine]:
+        stage = run.curves["stage"][mine & (run.curves["budget"] == budget)].item()
+        seen = mine & (run.curves["stage"] == stage) & (run.curves["budget"] <= budget)
+        expected = run.curve_rows[seen.to_numpy()].max(axis=0).mean()
+        assert search.best_at(run, [budget]).loc[arm, budget] == pytest.approx(expected)
+
+
 def test_one_reason_keeps_its_numbers(run):
     (reason,) = search.failures(run)["reason"]
     assert reason == fake_run.REASONS["failed"]
