@@ -115,8 +115,20 @@ def make(study: Study, corpus: Corpus) -> Plan:
     spaces = search_spaces.get(study.method)
     space = active(search_space(study, spaces), spaces, study.modalities) if study.search else {}
     groups = _groups(study, spaces, space, methods.get(study.method))
-    notes = (*corpus.warnings, *warnings, *left_out(study, spaces))
+    notes = (*corpus.warnings, *warnings, *left_out(study, spaces), *_race_notes(study, len(folds)))
     return Plan(study, corpus.name, folds, groups, space, notes)
+
+
+def _race_notes(study: Study, folds: int) -> tuple[str, ...]:
+    """That a race cannot stop anything, where that is so."""
+    if study.scheduler.kind != "race":
+        return ()
+    from sweeper.racing import FEWEST_FOLDS
+
+    if folds >= FEWEST_FOLDS:
+        return ()
+    remedy = "write `scheduler: {kind: asha}`, or a protocol with more folds"
+    return (f"scheduler: a race needs {FEWEST_FOLDS} folds, here are {folds}: no arm will be stopped; {remedy}",)
 
 
 def _warnings(study: Study, corpus: Corpus, folds: tuple[Fold, ...]) -> tuple[str, ...]:

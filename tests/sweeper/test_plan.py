@@ -12,6 +12,9 @@ from sweeper import plan, render, speed
 from sweeper.study import Study
 from trainables import corpus as corpora
 from trainables.errors import InputError
+from trainables.protocols import Protocol, cut
+
+PROTOCOL = Protocol(kind="leave-one-session-out")
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +181,19 @@ def test_what_folds_can_mislead_about_is_noted_before_anything_starts(tmp_path):
         assert note in " ".join(out.getvalue().split())
     alone = study.model_copy(update={"config": {"fuse": {"max_turns": 1}}})
     assert not [each for each in plan.make(alone, corpora.load(folder)).notes if each.startswith("DEV READS")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "folds", "said"),
+    [("race", 1, True), ("race", 2, True), ("race", 3, False), ("asha", 1, False), ("none", 1, False)],
+)
+def test_a_race_that_can_stop_nothing_says_so(kind, folds, said):
+    notes = plan._race_notes(_study(scheduler={"kind": kind}), folds)
+    assert bool(notes) == said
+    assert all(f"needs 3 folds, here are {folds}" in note and "kind: asha" in note for note in notes)
+
+
+def test_what_a_race_cannot_do_is_noted_before_anything_starts(corpus, monkeypatch):
+    folds, warnings = cut(corpus, PROTOCOL)
+    monkeypatch.setattr(plan, "cut", lambda *_: (folds[:2], warnings))
+    assert any(note.startswith("scheduler: ") for note in plan.make(_study(scheduler={"kind": "race"}), corpus).notes)
