@@ -166,6 +166,7 @@ class Folder:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
+        self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

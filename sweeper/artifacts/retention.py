@@ -91,15 +91,13 @@ class Retention:
         entries = self._place.entries()
         # Marked a moment ago, by the same clock.
         now = max((each.used for each in entries if each.name == f"{self._run}{MARK}"), default=0.0)
-        litter = [each for each in entries if _litter(each, now)]
-        entries = [each for each in entries if each not in litter]
-        safe = self._safe(entries)
-        mine = set(over) - safe
-        litter += [each for each in entries if each.name.endswith(PARTIAL) and _key(each) in mine]
-        gone = {each.name for each in litter}
-        left = [each for each in entries if each.name not in gone]
-        for each in litter + _excess(left, safe, self._limit):
-            self._place.remove(each.name)
+        litter = {each.name for each in entries if _litter(each, now)}
+        safe = self._safe([each for each in entries if each.name not in litter])
+        ended = {key + PARTIAL for key in set(over) - safe}
+        litter |= {each.name for each in entries if each.name in ended}
+        left = [each for each in entries if each.name not in litter]
+        for name in [*litter, *(each.name for each in _excess(left, safe, self._limit))]:
+            self._place.remove(name)
 
     def _safe(self, entries: list[Entry]) -> set[str]:
         """Keys of what a live run needs: its marks and claims."""

@@ -1,16 +1,13 @@
+import pickle
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from tiny_method.config import Config
-from tiny_method.method import METHOD
 
-from search_spaces.change import apply
-from sweeper.artifacts import Recorded, Store, digest, keys, packing
+from sweeper.artifacts import Recorded, Store, packing
 from trainables.epoch import Diagnostic, Embedding, Epoch, Flag
+from trainables.errors import InputError
 
 
 def epoch(index: int, total: int = 3, **more) -> Epoch:
@@ -90,13 +87,77 @@ def test_an_unknown_stage_is_none(tmp_path):
     assert Store(tmp_path / "nowhere").partial("key") is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"not safetensors", None])
-def test_a_damaged_file_counts_as_absent(tmp_path, damage):
+def flip(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def value_of(content: bytes) -> int:
+    """Where the first number of the artifact's `weight` is in the file."""
+    return content.index(torch.tensor([WEIGHT]).numpy().tobytes())
+
+
+WEIGHT = 0.123456789
+DAMAGES = {
+    "empty": lambda content: b"",
+    "another file": lambda content: b"not safetensors",
+    "cut off": lambda content: content[:200],
+    "last byte gone": lambda content: content[:-1],
+    "one bit of a weight": lambda content: flip(content, value_of(content)),
+    "one digit of the description": lambda content: content.replace(b"generator collapsed", b"generator collapse!"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_counts_as_absent_and_is_replaced(tmp_path, damage, caplog):
     store = Store(tmp_path)
-    store.save("key", recorded())
+    made = recorded()
+    made.epochs[-1].artifact["weight"][0, 0] = WEIGHT
+    store.save("key", made)
     path = tmp_path / "key.safetensors"
-    path.write_bytes(path.read_bytes()[:200] if damage is None else damage)
+    before = path.read_bytes()
+    assert damage(before) != before
+    path.write_bytes(damage(before))
     assert store.finished("key") is None
+    assert "trained again" in caplog.text
+    assert not path.exists()
+    store.save("key", made)
+    assert store.finished("key") is not None
+
+
+def test_what_was_read_stays_when_the_file_goes(tmp_path):
+    store, made = Store(tmp_path), recorded()
+    store.save("key", made)
+    after = store.finished("key")
+    (tmp_path / "key.safetensors").write_bytes(b"x" * (tmp_path / "key.safetensors").stat().st_size)
+    assert torch.equal(after.epochs[-1].artifact["weight"], made.epochs[-1].artifact["weight"])
+
+
+def test_equal_arms_of_two_runs_are_told_apart(tmp_path):
+    one, other = Store(tmp_path, "one"), Store(tmp_path, "other")
+    one.save("key", Recorded(epochs=(epoch(1),), state={}, owner="arm"))
+    known = other.partial("key")
+    assert known.owners == ("one/arm",)
+    other.save("key", Recorded(epochs=(*known.epochs, epoch(2)), owners=(*known.owners, "arm")))
+    assert one.partial("key").owners == ("arm", "other/arm")
+    assert other.partial("key").owners == ("one/arm", "arm")
+    assert Store(tmp_path, "one").partial("key").owners == ("arm", "other/arm")
+
+
+def test_a_store_travels_to_a_worker(tmp_path):
+    there = pickle.loads(pickle.dumps(Store(tmp_path, "run", every=5.0)))
+    assert (there.folder, there.run, there.every) == (str(tmp_path), "run", 5.0)
+
+
+def test_an_arm_goes_on_where_the_folder_cannot_be_used(tmp_path, caplog):
+    (tmp_path / "file").write_text("in the way")
+    store = Store(tmp_path / "file" / "stages")
+    assert store.claim("key", "arm")
+    assert not store.save("key", recorded())
+    assert store.finished("key") is None
+    store.release("key", "arm")
+    assert "cannot be claimed" in caplog.text
+    with pytest.raises(InputError, match=r"stages\.folder: .* cannot be used \(.*\); name another folder"):
+        store.check()
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_litter_and_the_arm_goes_on(tmp_path, monkeypatch, caplog):
@@ -131,46 +192,3 @@ def test_many_writers_of_one_stage_never_show_half_of_it(tmp_path):
         each.join()
     assert None not in seen
     assert {len(each.epochs) for each in seen} == {3}
-
-
-def test_stages_share_a_key_as_far_as_their_configs_agree():
-    def of(**changes):
-        return keys(METHOD, apply(Config(), changes), "task")
-
-    base = of()
-    assert list(base) == ["learn", "dream", "tune"]
-    assert len(set(base.values())) == 3
-    later = of(**{"tune.gain": 0.5})
-    assert (later["learn"], later["dream"]) == (base["learn"], base["dream"])
-    assert later["tune"] != base["tune"]
-    earlier = of(**{"learn.rate": 0.5})
-    assert not set(earlier.values()) & set(base.values())
-    without = of(**{"dream.on": False})
-    assert without["learn"] == base["learn"]
-    assert without["tune"] != base["tune"]
-
-
-def test_keys_tell_tasks_and_versions_apart():
-    config = Config()
-    newer = replace(METHOD, version=2)
-    assert not set(keys(METHOD, config, "a").values()) & set(keys(METHOD, config, "b").values())
-    assert not set(keys(METHOD, config, "a").values()) & set(keys(newer, config, "a").values())
-
-
-def test_a_task_is_known_by_its_content(tmp_path):
-    task = tiny.task(tmp_path / "toy")
-    swapped = replace(task, folds=(replace_parts(task.folds[0], task.corpus.speakers), *task.folds[1:]))
-    others = [
-        replace(task, seeds=(0, 2)),
-        replace(task, folds=task.folds[:-1]),
-        swapped,
-        replace(task, corpus=replace(task.corpus, fingerprint="other")),
-        replace(task, corpus=replace(task.corpus, columns={"audio": "audio_other"})),
-    ]
-    assert digest(task) == digest(tiny.task(tmp_path / "toy"))
-    assert len({digest(each) for each in [task, *others]}) == 6
-
-
-def replace_parts(fold, speakers):
-    """The fold with dev and test exchanged."""
-    return type(fold)(fold.name, fold.train, fold.test, fold.dev, fold.unlabeled, speakers=speakers)
