@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -452,3 +453,45 @@ def test_a_baseline_needs_its_modalities(file):
     study = load(file, ["baselines={linear: {fit.inputs: text}}"])
     with pytest.raises(InputError, match=r"baselines\.linear: its inputs need text, found audio"):
         study.with_corpus({"audio": "a"})
+
+
+def _with_stages(folder, stages):
+    return load(_write(folder / "study.yaml", TEXT + yamlfile.dump({"stages": stages})))
+
+
+@pytest.mark.parametrize(
+    ("given", "folder", "limit"),
+    [
+        ({}, "runs/.stages", 20e9),
+        ("s3://lab/some/prefix", "s3://lab/some/prefix", 20e9),
+        ("/nfs/stages", "/nfs/stages", 20e9),
+        (False, "runs/small/stages", 20e9),
+        ({"limit": "1.5 GB"}, "runs/.stages", 1.5e9),
+        ({"limit": 12345}, "runs/.stages", 12345),
+        ({"folder": "x", "limit": "2 GiB"}, "{here}/x", 2 * 2**30),
+    ],
+)
+def test_stages_have_short_forms_and_come_back_equal(tmp_path, monkeypatch, given, folder, limit):
+    monkeypatch.chdir(tmp_path)
+    folder = folder.format(here=tmp_path)
+    study = _with_stages(tmp_path, given)
+    assert (study.stage_folder, study.stages.limit) == (folder, limit)
+    assert Study.model_validate(yamlfile.parse(to_yaml(study), "")) == study
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"foldr": "x"}, "stages.foldr: no such key; did you mean stages.folder?"),
+        ({"limit": "20 XB"}, "stages.limit: must be a size such as 20 GB, found '20 XB'"),
+        ({"limit": "much"}, "stages.limit: must be a size such as 20 GB, found 'much'"),
+        ({"limit": True}, "stages.limit: must be a size such as 20 GB, found True"),
+        ({"shared": "no"}, "stages.shared: must be true or false, found 'no'"),
+        ("gs://lab/x", "stages.folder: must be a folder or s3://bucket/prefix"),
+        ("s3://key:secret@lab/x", "stages.folder: must be a folder or s3://bucket/prefix"),
+        (5, "stages: must be a section of keys and values, found 5"),
+    ],
+)
+def test_stages_that_cannot_be_are_refused(tmp_path, given, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        _with_stages(tmp_path, given)
