@@ -12,6 +12,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -258,24 +259,22 @@ class _Once(Race):
 
 
 def simulated(times: int, alpha: float) -> pd.DataFrame:
-    """Errors and power of the race and of simpler ones, by folds, seeds and correlation."""
+    """How often each rule drops one of twelve equal arms (wrong), and arms that are 3 spreads behind (right)."""
     lines = []
     for folds, seeds in ((2, 3), (3, 3), (5, 1), (5, 3), (10, 3)):
         for icc, overlap in ((0.0, 0.0), (0.4, 1 / folds), (0.8, 1 / folds)):
-            planted = Planted(folds=folds, seeds=seeds, icc=icc, overlap=overlap)
+            equal = Planted(folds=folds, seeds=seeds, icc=icc, overlap=overlap)
+            behind = replace(equal, behind=3.0)
             # Nadeau and Bengio: a correlation of r between folds is a ratio of r / (1 - r).
-            ratio = 1 / (folds - 1)
+            rules = {
+                name: partial(kind, alpha, folds, 1 / (folds - 1))
+                for name, kind in (("race", Race), ("pairs", _Pairs), ("one look", _Once))
+            } | {"asha": partial(Halving, 3)}
             line: dict[str, Any] = {"folds": folds, "seeds": seeds, "icc": icc, "overlap": round(overlap, 2)}
-            for name, kind in (("race", Race), ("pairs", _Pairs), ("one look", _Once)):
-                rng = np.random.default_rng(0)
-                rule = lambda kind=kind, folds=folds, ratio=ratio: kind(alpha, folds, ratio)  # noqa: E731
-                equal = dropped(planted, rule, times, rng)
-                line[f"{name}: wrong"] = equal.mean()
-                line[f"{name}: behind by 3"] = dropped(replace(planted, behind=3.0), rule, times, rng)[:, 1::2].mean()
+            for name, rule in rules.items():
+                line[f"{name}: wrong"] = dropped(equal, rule, times, np.random.default_rng(0)).mean()
+                line[f"{name}: right"] = dropped(behind, rule, times, np.random.default_rng(1))[:, 1::2].mean()
             lines.append(line)
-        rng = np.random.default_rng(0)
-        asha = dropped(Planted(folds=folds, seeds=seeds), lambda: Halving(3), times, rng)
-        lines[-1]["asha: wrong"] = asha.mean()
     return pd.DataFrame(lines)
 
 
