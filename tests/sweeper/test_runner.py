@@ -19,6 +19,7 @@ from sweeper import folder as folders
 from sweeper import layout, plan, process, runner
 from sweeper.lock import held
 from sweeper.results import read_status
+from sweeper.tables import SCHEMAS
 from trainables.errors import InputError
 
 #: Seconds, on a machine that has other things to do.
@@ -93,6 +94,34 @@ def test_a_whole_study_and_then_nothing(tmp_path, capfd):
     assert (again.done, again.stopped, again.best_score) == (outcome.done, outcome.stopped, outcome.best_score)
     changed = {name for name, stamp in stamps(study.run_folder).items() if before.get(name) != stamp}
     assert changed == set(), "the second run wrote nothing"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(PATIENCE)
+@pytest.mark.usefixtures("cluster")
+def test_a_second_run_takes_what_the_first_trained_and_says_the_same(tmp_path):
+    """One arm at a time, so that the search proposes the same."""
+    alone = {"resources": {"cpus_per_trial": 0.5, "concurrent": 1}}
+    first, second = (tiny.study(tmp_path, name=name, **alone) for name in ("first", "second"))
+    apart = tiny.study(tmp_path, name="apart", stages=False, **alone)
+    run(first)
+    stages = Path(first.stage_folder)
+    kept = {path.name for path in stages.iterdir()}
+    assert kept
+    assert {Path(name).suffix for name in kept if name != ".lock"} == {".safetensors"}
+    run(second)
+    run(apart)
+    assert {path.name for path in stages.iterdir()} == kept, "nothing was trained that was there"
+    assert not Path(apart.stage_folder).exists()
+    about = [json.loads((study.run_folder / "provenance.json").read_text()) for study in (first, second, apart)]
+    assert [each["stages"] for each in about] == [str(stages)] * 2 + [str(apart.run_folder / "stages")]
+    assert len({each["id"] for each in about}) == 3
+    for name in SCHEMAS:
+        mine, *others = (pd.read_parquet(study.run_folder / f"{name}.parquet") for study in (first, second, apart))
+        clocks = ["started_at", "finished_at", "seconds", "epochs_trained", "epochs_reused"]
+        for other in others:
+            left, right = (each.drop(columns=clocks, errors="ignore") for each in (mine, other))
+            pd.testing.assert_frame_equal(left, right)
 
 
 def check_records(study):
@@ -292,14 +321,19 @@ def test_arms_are_laid_out_by_what_the_cluster_has(tmp_path):
     def slots(resources, **cluster):
         return layout.layout(tiny.study(tmp_path, resources=resources), cluster)
 
-    assert slots({}, CPU=8.0) == layout.Slots(concurrent=8, cpus=1.0, gpus=0.0)
+    assert slots({}, CPU=8.0) == layout.Slots(trainers=8, each=1, concurrent=8, cpus=1.0, gpus=0.0)
     assert slots({"concurrent": 3}, CPU=8.0).concurrent == 3
     assert slots({"concurrent": 30}, CPU=8.0).concurrent == 8
     assert slots({"cpus_per_trial": 3}, CPU=8.0).concurrent == 2
-    assert slots({}, CPU=64.0, GPU=2.0) == layout.Slots(concurrent=8, cpus=1.0, gpus=0.25)
+    assert slots({}, CPU=64.0, GPU=2.0) == layout.Slots(trainers=2, each=8, concurrent=16, cpus=1.0, gpus=1.0)
+    assert slots({"concurrent": 5}, CPU=64.0, GPU=2.0) == layout.Slots(
+        trainers=1, each=8, concurrent=5, cpus=1.0, gpus=1.0
+    )
+    assert slots({"side_by_side": 4}, CPU=2.0) == layout.Slots(trainers=2, each=4, concurrent=8, cpus=1.0, gpus=0.0)
+    assert slots({"side_by_side": 1, "gpus_per_trial": 0.25}, CPU=64.0, GPU=2.0).concurrent == 8
     assert slots({"gpus_per_trial": 0}, CPU=64.0, GPU=2.0).concurrent == 64
-    assert slots({"gpus_per_trial": 2}, CPU=64.0, GPU=5.0).concurrent == 2
-    assert slots({"gpus_per_trial": 0.6}, CPU=64.0, GPU=5.0).concurrent == 5
+    assert slots({"gpus_per_trial": 2}, CPU=64.0, GPU=5.0).trainers == 2
+    assert slots({"gpus_per_trial": 0.6}, CPU=64.0, GPU=5.0).trainers == 5
     for resources, cluster in (({"cpus_per_trial": 9}, {"CPU": 8.0}), ({"gpus_per_trial": 1}, {"CPU": 8.0})):
         with pytest.raises(InputError, match="resources: one arm asks for"):
             slots(resources, **cluster)
