@@ -195,7 +195,18 @@ def _scaled(
 
 def _show(found: Mapping[str, Any], title: str) -> None:
     forms = found["forms"]
-    head = ("form", "seconds", "CPU-s", "MiB (PSS)", "arms", "epochs", "x ours", "rows equal", "dev, test differ by")
+    head = (
+        "form",
+        "seconds",
+        "CPU-s",
+        "MiB (PSS)",
+        "arms",
+        "epochs",
+        "x ours",
+        "equal at first",
+        "to the end",
+        "dev, test differ by",
+    )
     _table(title, head, [_row(name, form) for name, form in forms.items()])
     rows = [
         (name, *(f"{form['rates'][stage] * 1000 / found['row_steps'][stage]:.3f}" for stage in found["row_steps"]))
@@ -227,6 +238,7 @@ def _row(name: str, form: Mapping[str, Any]) -> tuple[str, ...]:
         str(form["arms"]),
         str(sum(form["epochs"].values())),
         f"{form['ratio']:.2f}",
+        f"{agreed['first']:.0%}" if agreed else "",
         f"{agreed['equal']:.0%} of {agreed['rows']}" if agreed else "",
         f"{agreed['dev']:.4f}, {agreed['test']:.4f}" if agreed else "",
     )

@@ -59,10 +59,19 @@ def compare(
         form["ratio"] = form["seconds"] / first["seconds"]
         form["agreement"] = {} if name == PLAIN else agreement.compare(found, form.pop("found"))
         form["estimate"] = None
-    forms[PLAIN]["whole"] = total(arms, forms[PLAIN]["rates"]) if len(chosen) < len(arms) else None
-    forms[PLAIN]["errors"] = errors(arms, found)
+    _foretell(forms, arms, found)
     steps = recorded.row_steps([len(each.train) for each in arrays], len(asked.seeds), arms)
     return {"forms": forms, "arms": arms, "row_steps": steps}
+
+
+def _foretell(forms: dict[str, Any], arms: Sequence[recorded.Arm], found: Sequence[Mapping[str, Any]]) -> None:
+    """Say of forms that were timed arm by arm how long all arms would take them, from the sample's rates."""
+    for name, form in forms.items():
+        if form["arms"] < len(arms) and form["rates"]:
+            form["whole"] = total(arms, form["rates"])
+            wrong = f"; each predicted from the others: {[round(each, 2) for each in errors(arms, found)]}"
+            said = f"{name}: ESTIMATED {form['whole']:.0f} s for {len(arms)} arms from {form['arms']} measured"
+            print(said + (wrong if name == PLAIN else ""), flush=True)
 
 
 def _cut(study: Any) -> tuple[Any, Any]:
