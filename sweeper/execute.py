@@ -182,20 +182,16 @@ class _Arm:
     def stage(self, stage: Stage) -> Course:
         """A stage: replayed as far as it is known, ordered from there."""
         key, held = self._keys.get(stage.name, ""), False
-        past: list[Epoch] = []
         try:
-            while True:
-                # What is begun belongs to whoever holds the claim; what is finished is everybody's.
-                known = self._known(key, held)
-                for epoch in known.epochs if known else ():
-                    past.append(epoch)
-                    yield self._report(stage, epoch, own=known is not None and known.owner == self._owner)
-                if held or past:
-                    break
+            # What is finished is everybody's; what is begun belongs to whoever holds the claim, asked for before it is
+            # read: its last holder may just have ended.
+            while (known := self._known(key, held)) is None and not held:
                 held = self._store is None or self._store.claim(key, self._owner)
                 if not held:
                     yield Wait()
-            yield from self._train(stage, key, past, known.state if known else None)
+            for epoch, owner in zip(known.epochs, known.owners, strict=True) if known else ():
+                yield self._report(stage, epoch, own=owner == self._owner)
+            yield from self._train(stage, key, known)
         finally:
             if held and self._store is not None:
                 self._store.release(key, self._owner)
@@ -205,17 +201,21 @@ class _Arm:
             return None
         return self._store.finished(key) or (self._store.partial(key) if held else None)
 
-    def _train(self, stage: Stage, key: str, past: list[Epoch], state: Tensors | None) -> Course:
-        order, saved = Order(stage, Seat(self._config, dict(self._artifacts), state)), time.monotonic()
+    def _train(self, stage: Stage, key: str, known: Recorded | None) -> Course:
+        """The epochs beyond what is known."""
+        past, owners = (list(known.epochs), list(known.owners)) if known else ([], [])
+        order = Order(stage, Seat(self._config, dict(self._artifacts), known.state or None if known else None))
+        saved = time.monotonic()
         while not (past and past[-1].last):
             epoch = yield order
             assert epoch is not None
             check_finite(epoch, self._task)
             past.append(strip(epoch))
+            owners.append(self._owner)
             if self._store and (epoch.last or time.monotonic() - saved >= self._store.every):
                 # Before it is reported: whoever is stopped on this report has lost nothing.
                 left = {} if epoch.last else epoch.snapshot()
-                self._store.save(key, Recorded(epochs=tuple(past), state=left, owner=self._owner))
+                self._store.save(key, Recorded(epochs=tuple(past), state=left, owners=tuple(owners)))
                 saved = time.monotonic()
             yield self._report(stage, epoch, own=True)
 

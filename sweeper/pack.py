@@ -71,6 +71,13 @@ class Pack:
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def waiting(self, names: Collection[str]) -> bool:
+        """Whether all of these arms wait for arms elsewhere."""
+        return all(isinstance(self._members[name].item, Wait) for name in names if name in self._members)
+
     def add(self, name: str, course: Course, shape: Callable[[Order], str | None]) -> None:
         """Take in an arm; one of that name is dropped.
 

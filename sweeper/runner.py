@@ -41,7 +41,8 @@ from sweeper.scheduler import scheduler
 from sweeper.searcher import StudySearcher
 from sweeper.study import Study
 from sweeper.tables import Frame
-from sweeper.worker import ArmTrainable, reason
+from sweeper.trainer import Trainer, reason
+from sweeper.worker import ArmTrainable
 from trainables import methods
 from trainables.errors import InputError
 from trainables.methods import Method
@@ -246,22 +247,15 @@ class _Job:
 
     def _tune(self, writer: Writer, progress: Progress, stop: _Stop, slots: Slots) -> None:
         self.device = "cuda" if slots.gpus else "cpu"
-        searcher = StudySearcher(self.study, self.spaces, self.planned.space, writer, slots.concurrent)
+        searcher = StudySearcher(self.study, self.spaces, self.planned.space, writer, slots.concurrent, slots.trainers)
         recorder = _Recorder(self, writer, searcher, progress, stop)
-        trainable = tune.with_parameters(
-            ArmTrainable,
-            task=self.task,
-            modules={name: methods.METHODS[name] for name in (self.study.method, *self.study.baselines)},
-            stages=str(self.store.folder),
-            threads=max(1, int(slots.cpus)),
-        )
-        resources = {"CPU": slots.cpus} | ({"GPU": slots.gpus} if slots.gpus else {})
+        trainable = self._trainable(slots)
         with (
             process.environment({**_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent)}),
             tempfile.TemporaryDirectory(prefix="sweeper-") as scratch,
         ):
             tune.run(
-                tune.with_resources(trainable, resources),
+                trainable,
                 name="tune",
                 storage_path=scratch,
                 num_samples=-1,
@@ -277,6 +271,25 @@ class _Job:
                 trial_dirname_creator=_arm_of,
             )
         recorder.check()
+
+    def _trainable(self, slots: Slots) -> Any:
+        """What Tune runs: workers that train, or light ones that share trainers."""
+        made_of = {
+            "modules": {name: methods.METHODS[name] for name in (self.study.method, *self.study.baselines)},
+            "store": self.store,
+            "threads": max(1, int(slots.cpus)),
+            "most": slots.each,
+        }
+        if slots.each == 1:
+            resources = {"CPU": slots.cpus} | ({"GPU": slots.gpus} if slots.gpus else {})
+            own = tune.with_parameters(ArmTrainable, task=self.task, own=made_of)
+            return tune.with_resources(own, resources)
+        actor = ray.remote(Trainer).options(
+            num_cpus=slots.cpus, num_gpus=slots.gpus, max_concurrency=slots.each + 2, max_restarts=-1
+        )
+        trainers = [actor.remote(task=ray.put(self.task), **made_of) for _ in range(slots.trainers)]
+        # Tune refuses a worker that asks for nothing at all.
+        return tune.with_resources(tune.with_parameters(ArmTrainable, trainers=trainers), {"memory": 1.0})
 
 
 class _Stop(tune.Stopper):

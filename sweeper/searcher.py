@@ -80,14 +80,18 @@ class StudySearcher(Searcher):
         space: The searched part; empty without a search.
         writer: Knows which arms there are, and notes those handed out.
         concurrent: Arms at a time.
+        places: How many trainers they are dealt to.
     """
 
-    def __init__(self, study: Study, spaces: Spaces, space: Space, writer: Writer, concurrent: int) -> None:
+    def __init__(
+        self, study: Study, spaces: Spaces, space: Space, writer: Writer, concurrent: int, places: int = 1
+    ) -> None:
         super().__init__(metric="score", mode="max")
         self._study, self._spaces, self._writer, self._concurrent = study, spaces, writer, concurrent
+        self._places = places
         self._suggester = Suggester(space, study.search) if study.search and space else None
         self._names: dict[str, str] = {}
-        self._live: set[str] = set()
+        self._live: dict[str, int] = {}
         self._exhausted = False
         self._queue: list[Arm] = []
         self._planned: set[str] = set()
@@ -103,8 +107,10 @@ class StudySearcher(Searcher):
             return None if self._live else Searcher.FINISHED
         if arm.id not in self._writer.running:
             self._writer.start(arm)
-        self._live.add(arm.id)
-        return {"arm": arm.id, "method": arm.method, "kind": arm.kind, "config": json.dumps(arm.config)}
+        place = min(range(self._places), key=list(self._live.values()).count)
+        self._live[arm.id] = place
+        config = json.dumps(arm.config)
+        return {"arm": arm.id, "method": arm.method, "kind": arm.kind, "config": config, "place": place}
 
     def over(self, row: Row) -> None:
         """Take note of an arm that is over.
@@ -112,7 +118,7 @@ class StudySearcher(Searcher):
         Args:
             row: Its row of the table of trials.
         """
-        self._live.discard(row["arm"])
+        self._live.pop(row["arm"], None)
         self._tell(row)
 
     def upcoming(self) -> list[Arm]:

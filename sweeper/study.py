@@ -141,9 +141,9 @@ class Scheduler(Section):
     """Classifying epochs that every arm gets, in each stage where rungs go by stage."""
     reduction_factor: StrictInt = Field(3, ge=2)
     """The next rung is so many times as far; of ``asha``, one in so many arms goes on at each."""
-    rungs: Literal["stages", "epochs"] = "stages"
-    """Where arms are compared: at the end of each stage and the share 1 / reduction factor, its square... of it, or
-    (``epochs``) after grace period x reduction factor ** k classifying epochs of whatever stages."""
+    rungs: Literal["epochs", "stages"] = "epochs"
+    """Where arms are compared: after grace period x reduction factor ** k classifying epochs of whatever stages, or
+    (``stages``) at each stage's end and the shares 1 / reduction factor, its square... of it: for unlike lengths."""
     alpha: float = Field(0.05, gt=0, lt=0.5)
     """Of ``race``: chance at most with which an arm as good as every other may be dropped."""
     applies_to: tuple[Kind, ...] = ("search", "ablation", "sensitivity")
@@ -158,6 +158,12 @@ class Resources(Section):
         _forms("must be auto or a whole number"),
     ] = "auto"
     """Arms at a time; ``auto`` fills the cluster."""
+    side_by_side: Annotated[
+        Annotated[Literal["auto"], Tag("<text>")] | Annotated[StrictInt, Field(ge=1), Tag("<number>")],
+        _forms("must be auto or a whole number"),
+    ] = "auto"
+    """Arms that are trained as one stack, with the CPUs and GPUs of one. Worth it for small corpora and on a GPU;
+    ``auto`` is 1 on CPUs."""
     cpus_per_trial: float = Field(1.0, gt=0)
     """CPU cores of an arm."""
     gpus_per_trial: Annotated[

@@ -1,24 +1,29 @@
-"""What runs in a Ray worker: arms, one after the other, on a task that all workers of a machine share in memory."""
+"""What runs in Tune's workers: arms, one after the other.
+
+A worker trains its arm itself, or asks the trainer that it shares with others; then it is light: it never loads torch.
+"""
 
 from __future__ import annotations
 
-import json
-import traceback
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+import pickle
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-import torch
+import ray
 from ray import tune
 
-from sweeper.artifacts import Store
-from sweeper.execute import Report, run_arm
-from trainables import methods
-from trainables.errors import Diverged, InputError
-from trainables.task import Task
 
-#: May pass when tried again; everything else would fail the same way.
-_PASSING = (OSError, torch.OutOfMemoryError)
+class Training(Protocol):
+    """Whoever trains arms: see `sweeper.trainer.Trainer`."""
+
+    def begin(self, arm: str, method: str, settings: str) -> None:
+        """Take in an arm."""
+
+    def step(self, arm: str) -> dict[str, Any]:
+        """Train its next epoch."""
+
+    def drop(self, arm: str) -> None:
+        """Let go of it."""
 
 
 class ArmTrainable(tune.Trainable):
@@ -29,65 +34,72 @@ class ArmTrainable(tune.Trainable):
     """
 
     def setup(
-        self, config: dict[str, Any], *, task: Task, modules: Mapping[str, str], stages: str, threads: int
+        self,
+        config: dict[str, Any],
+        *,
+        trainers: Sequence[Any] = (),
+        task: Any = None,
+        own: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepare the process and begin its first arm.
 
         Args:
-            config: ``arm`` (id), ``method`` (name) and ``config`` (JSON).
-            task: Corpus, folds and seeds, from the object store without a copy.
-            modules: The module of each method, so that methods registered by a caller are known here too.
-            stages: Folder of the stage store.
-            threads: Threads torch may use.
+            config: ``arm`` (id), ``method`` (name), ``config`` (JSON) and ``place``, the number of its trainer.
+            trainers: Actors that train arms, where workers share them.
+            task: Else corpus, folds and seeds, from the object store without a copy,
+            own: and what else this process's own trainer is made of.
         """
-        torch.set_num_threads(threads)
-        methods.METHODS.update(modules)
-        # Here, so that a worker that lacks a method cannot start, instead of failing arm after arm.
-        self._methods = {name: methods.get(name) for name in modules}
-        self._task, self._store = task, Store(Path(stages))
+        self._trainers: list[Training] = [_Elsewhere(each) for each in trainers] or [_here(task, own or {})]
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin the next arm in the same process."""
+        self.cleanup()
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
         """Train one epoch, or take it from the store."""
-        try:
-            report = next(self._reports)
-        except _PASSING:
-            raise
-        except Exception as error:
-            return {"done": True, "failure": reason(error), "trace": traceback.format_exc()}
-        result = {"budget": report.budget, "done": report.done, "report": report}
-        return result if report.dev_uar is None else {**result, "dev_uar": report.dev_uar}
+        told = self._trainer.step(self._arm)
+        return {**told, "report": _Sealed(told["report"])} if "report" in told else told
 
     def cleanup(self) -> None:
         """Let go of the arm."""
-        self._close()
+        self._trainer.drop(self._arm)
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._close()
-        self._reports = self._run(config["arm"], config["method"], json.loads(config["config"]))
-
-    def _run(self, arm: str, name: str, settings: dict[str, Any]) -> Iterator[Report]:
-        # A generator, so that a config that is refused fails the step and not the actor.
-        method = self._methods[name]
-        config = method.config.model_validate(settings)
-        yield from run_arm(method, config, self._task, self._store, owner=arm)
-
-    def _close(self) -> None:
-        reports = getattr(self, "_reports", None)
-        if reports is not None:
-            reports.close()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        self._arm, self._trainer = config["arm"], self._trainers[config["place"] % len(self._trainers)]
+        self._trainer.begin(self._arm, config["method"], config["config"])
 
 
-def reason(error: BaseException) -> str:
-    """Why an arm failed, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[-1] if lines else type(error).__name__
-    own = isinstance(error, Diverged | InputError)
-    return text if own or not lines else f"{type(error).__name__}: {text}"
+def _here(task: Any, own: Mapping[str, Any]) -> Training:
+    from sweeper.trainer import Trainer  # loads torch
+
+    return Trainer(task=task, **own)
+
+
+class _Elsewhere:
+    """A trainer in another process."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def begin(self, arm: str, method: str, settings: str) -> None:
+        ray.get(self._actor.begin.remote(arm, method, settings))
+
+    def step(self, arm: str) -> dict[str, Any]:
+        told: dict[str, Any] = ray.get(self._actor.step.remote(arm))
+        return told
+
+    def drop(self, arm: str) -> None:
+        self._actor.drop.remote(arm)
+
+
+class _Sealed:
+    """A pickled object that passes through this process, and is opened where it arrives: the driver."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickle.loads, (self._content,)

@@ -70,7 +70,7 @@ class Lockstep:
             self._epochs = stage.run(seat.config, task, dict(seat.artifacts), seat.state)
             return
         states = [_begun(stage, task, seat) for seat in seats]
-        config = Section.side_by_side([seat.config for seat in seats])  # type: ignore[misc]
+        config = Section.merged([seat.config for seat in seats])  # type: ignore[misc]
         artifacts = {name: _joined([seat.artifacts[name] for seat in seats]) for name in seats[0].artifacts}
         self._epochs = stage.run(config, replace(task, arms=self._arms), artifacts, _joined(states))
         self._done = [int(state["epoch"]) for state in states]

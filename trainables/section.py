@@ -21,12 +21,12 @@ class Section(BaseModel):
         return tuple(getattr(each, name) for each in self._arms or (self,))
 
     @classmethod
-    def side_by_side(cls, arms: Sequence[Self]) -> Self:
+    def merged(cls, arms: Sequence[Self]) -> Self:
         """The first of several settings, which knows the others': see `across`."""
         merged = arms[0].model_copy()
         merged._arms = tuple(arms)
         for name, value in merged:
             if isinstance(value, Section):
                 # Frozen towards everybody else; a copy, so that the arm's own stays as it is.
-                merged.__dict__[name] = type(value).side_by_side([getattr(each, name) for each in arms])
+                merged.__dict__[name] = type(value).merged([getattr(each, name) for each in arms])
         return merged

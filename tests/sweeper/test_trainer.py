@@ -1,0 +1,104 @@
+"""Whoever trains arms: for one worker, or for several that ask from threads of their own."""
+
+import json
+import threading
+
+import pytest
+import tiny
+from ray import cloudpickle
+from tiny_method.config import Config as TinyConfig
+
+from search_spaces.change import apply
+from sweeper.artifacts import Store
+from sweeper.execute import run_arm
+from sweeper.trainer import Trainer, reason
+from trainables import methods
+from trainables.errors import Diverged
+from trainables.lockstep import Lockstep
+
+METHOD = methods.get("concat_mlp")
+BASE = apply(METHOD.config(), {"classify.hidden": (4,), "classify.epochs": 4, "classify.batch_size": 32})
+CONFIGS = {f"arm{n}": apply(BASE, {"classify.learning_rate": 10.0**-n}) for n in range(1, 5)}
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    return tiny.task(tmp_path_factory.mktemp("corpus") / "toy")
+
+
+def trainer(task, folder, most=1):
+    tiny.register()
+    modules = {"concat_mlp": "trainables.concat_mlp", "tiny": "tiny_method"}
+    return Trainer(task=task, modules=modules, store=Store(folder), threads=1, most=most)
+
+
+def settings(config):
+    return json.dumps(config.model_dump(mode="json"))
+
+
+def all_of(trainer, arm, heard):
+    while not (heard and heard[-1]["done"]):
+        heard.append(trainer.step(arm))
+
+
+def curve(reports):
+    return [(each.stage, each.epoch, each.rows.round(6).tolist()) for each in reports]
+
+
+def test_one_arm_after_the_other(task, tmp_path):
+    mine = trainer(task, tmp_path)
+    for arm, config in CONFIGS.items():
+        mine.begin(arm, "concat_mlp", settings(config))
+        all_of(mine, arm, heard := [])
+        mine.drop(arm)
+        assert curve(cloudpickle.loads(each["report"]) for each in heard) == curve(run_arm(METHOD, config, task))
+        assert [each["budget"] for each in heard] == [1, 2, 3, 4]
+
+
+def test_arms_of_several_threads_are_trained_together(task, tmp_path, monkeypatch):
+    sizes, step = [], Lockstep.step
+    monkeypatch.setattr(Lockstep, "step", lambda self: sizes.append(self._arms) or step(self))
+    mine, heard = trainer(task, tmp_path, most=4), {arm: [] for arm in CONFIGS}
+    for arm, config in CONFIGS.items():
+        mine.begin(arm, "concat_mlp", settings(config))
+    threads = [threading.Thread(target=all_of, args=(mine, arm, heard[arm])) for arm in CONFIGS]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(timeout=60)
+    assert sizes == [4] * 4
+    for arm, config in CONFIGS.items():
+        assert curve(cloudpickle.loads(each["report"]) for each in heard[arm]) == curve(run_arm(METHOD, config, task))
+
+
+def test_nobody_waits_for_ever_for_one_that_does_not_ask(task, tmp_path, monkeypatch):
+    monkeypatch.setattr("sweeper.trainer.GRACE", 0.01)
+    mine = trainer(task, tmp_path, most=2)
+    for arm in ("arm1", "arm2"):
+        mine.begin(arm, "concat_mlp", settings(CONFIGS[arm]))
+    all_of(mine, "arm1", heard := [])
+    mine.drop("arm1")
+    all_of(mine, "arm2", heard := [])
+    assert curve(cloudpickle.loads(each["report"]) for each in heard) == curve(run_arm(METHOD, CONFIGS["arm2"], task))
+
+
+def test_a_refused_config_fails_the_first_step(task, tmp_path):
+    mine = trainer(task, tmp_path)
+    mine.begin("arm", "concat_mlp", json.dumps({"classify": {"epochs": -1}}))
+    told = mine.step("arm")
+    assert told["done"]
+    assert "greater than or equal to 1" in told["trace"]
+
+
+def test_an_error_is_told_and_one_that_may_pass_is_raised(task, tmp_path):
+    mine = trainer(task, tmp_path)
+    mine.begin("arm", "tiny", settings(apply(TinyConfig(), {"learn.error_at": 1})))
+    assert mine.step("arm")["failure"] == "RuntimeError: the second line says why"
+    with pytest.raises(OSError, match="begun anew"):
+        mine.step("arm")
+
+
+def test_the_reason_of_an_own_error_is_its_text():
+    assert reason(Diverged("stage x: loss is not finite")) == "stage x: loss is not finite"
+    assert reason(ValueError("first\n\nlast")) == "ValueError: last"
+    assert reason(KeyboardInterrupt()) == "KeyboardInterrupt"
