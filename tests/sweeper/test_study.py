@@ -65,7 +65,7 @@ scheduler:
   kind: asha
   grace_period: 3
   reduction_factor: 3
-  rungs: stages
+  rungs: epochs
   alpha: 0.05
   applies_to:
   - search
@@ -306,7 +306,7 @@ SET = [
     ("modalities=[adio]", "modalities.0: must be 'audio', 'text' or 'video'"),
     ("features={adio: x}", "features: must be keyed by modality; did you mean audio?"),
     ("scheduler.kind=hyperband", "scheduler.kind: must be 'asha', 'race' or 'none'"),
-    ("scheduler.rungs=seconds", "scheduler.rungs: must be 'stages' or 'epochs'"),
+    ("scheduler.rungs=seconds", "scheduler.rungs: must be 'epochs' or 'stages'"),
     ("scheduler.alpha=0", "scheduler.alpha: must be above 0"),
     ("scheduler.alpha=0.5", "scheduler.alpha: must be below 0.5"),
     ("scheduler.reduction_factor=1", "scheduler.reduction_factor: must be at least 2"),
