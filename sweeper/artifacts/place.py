@@ -51,6 +51,8 @@ class Place(Protocol):
 
     #: Seconds a waiting process lets pass between two looks at a small file.
     pace: float
+    #: What to do where it cannot be used.
+    remedy: str
 
     def writing(self, name: str) -> AbstractContextManager[Path]:
         """A path to write to; once the block is left in good order the file has its name, all at once."""
@@ -85,6 +87,7 @@ class Folder:
     """
 
     pace = 0.0
+    remedy = "name another folder"
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -36,6 +36,7 @@ class Bucket:
 
     #: A request takes tens of milliseconds and costs money.
     pace = 2.0
+    remedy = "is there such a bucket, and are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION set?"
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -134,7 +134,7 @@ class Store:
             self._place.remove(name)
         except OSError as error:
             why = error.strerror or error
-            raise InputError(f"stages.folder: {self.folder} cannot be used ({why}); name another folder") from None
+            raise InputError(f"stages.folder: {self.folder} cannot be used ({why}); {self._place.remedy}") from None
 
     def _read(self, name: str) -> Recorded | None:
         try:

@@ -192,3 +192,28 @@ def test_many_writers_of_one_stage_never_show_half_of_it(tmp_path):
         each.join()
     assert None not in seen
     assert {len(each.epochs) for each in seen} == {3}
+
+
+@pytest.mark.slow
+def test_a_bucket_is_a_store_too(bucket_url):
+    store = Store(bucket_url, "run")
+    store.check()
+    assert store.claim("key", "arm")
+    store.save("key", Recorded(epochs=(epoch(1),), state={"step": torch.tensor(1)}, owner="arm"))
+    other = Store(bucket_url, "other")
+    assert not other.claim("key", "arm")
+    assert other.partial("key").owners == ("run/arm",)
+    store.save("key", recorded())
+    store.release("key", "arm")
+    assert_same(recorded().epochs[0], other.finished("key").epochs[0])
+    assert other.partial("key") is None
+    assert other.has({"key", "another"}) == {"key"}
+    other.retention(0).finish(())
+    assert other.kept().size == 0
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_not_there_is_refused(bucket_url):
+    with pytest.raises(InputError, match="is there such a bucket"):
+        Store("s3://no-such-bucket/prefix").check()
+    assert Store("s3://no-such-bucket/prefix").claim("key", "arm"), "and nobody waits for it for ever"
