@@ -18,7 +18,7 @@ FORBIDDEN = {
     "sweeper": set(),
 }
 #: The only modules that know the engine.
-ENGINE = {"sweeper/runner.py", "sweeper/worker.py", "sweeper/searcher.py", "sweeper/scheduler.py"}
+ENGINE = {"sweeper/runner.py", "sweeper/worker.py", "sweeper/trainer.py", "sweeper/searcher.py", "sweeper/scheduler.py"}
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 

@@ -99,6 +99,35 @@ def test_a_whole_study_and_then_nothing(tmp_path, capfd):
 @pytest.mark.slow
 @pytest.mark.timeout(PATIENCE)
 @pytest.mark.usefixtures("cluster")
+def test_arms_side_by_side_are_as_alone(tmp_path):
+    """Workers of several arms share a trainer; one of the arms fails, and is the only one."""
+    asked = {
+        "method": "concat_mlp",
+        "config": {"classify": {"hidden": [4], "epochs": 4}},
+        "search": None,
+        "ablation": None,
+        "sensitivity": {"parameters": {"classify.learning_rate": [0.003, 0.01, 0.03, 0.1, 1e30]}, "around": "paper"},
+        "scheduler": {"kind": "none"},
+        "stages": False,
+    }
+    tables, apart = {}, "classify.learning_rate = 1e+30"
+    for name, resources in (
+        ("alone", {"cpus_per_trial": 0.5, "concurrent": 2}),
+        ("together", {"cpus_per_trial": 0.5, "concurrent": 4, "side_by_side": 3}),
+    ):
+        study = tiny.study(tmp_path, name=name, resources=resources, **asked)
+        outcome, _ = run(study)
+        assert (outcome.done, outcome.failed) == (5, 1)
+        assert trials(study).loc[apart, "reason"].startswith("stage classify, epoch ")
+        folds = pd.read_parquet(study.run_folder / "folds.parquet")
+        keys = ["name", "stage", "fold", "seed", "split", "condition"]
+        tables[name] = folds[folds["name"] != apart].sort_values(keys).set_index(keys)
+    pd.testing.assert_frame_equal(tables["alone"], tables["together"], atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(PATIENCE)
+@pytest.mark.usefixtures("cluster")
 def test_a_second_run_takes_what_the_first_trained_and_says_the_same(tmp_path):
     """One arm at a time, so that the search proposes the same."""
     alone = {"resources": {"cpus_per_trial": 0.5, "concurrent": 1}}
