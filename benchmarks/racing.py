@@ -154,8 +154,8 @@ def ways(grace: int, factor: int) -> list[Tried]:
         Tried("asha, rungs by epochs, best epoch", epochs, lambda *_: Halving(factor)),
         Tried("asha, rungs by stages, last epoch", stages, lambda *_: Halving(factor), best=False),
         Tried("asha, rungs by stages, best epoch", stages, lambda *_: Halving(factor)),
-        Tried("race, alpha 0.05", stages, lambda folds, ratio: Race(0.05, folds, ratio)),
-        Tried("race, alpha 0.2", stages, lambda folds, ratio: Race(0.2, folds, ratio)),
+        Tried("race, alpha 0.05", epochs, lambda folds, ratio: Race(0.05, folds, ratio)),
+        Tried("race, alpha 0.2", epochs, lambda folds, ratio: Race(0.2, folds, ratio)),
     ]
 
 
