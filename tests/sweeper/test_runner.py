@@ -145,6 +145,9 @@ def test_a_second_run_takes_what_the_first_trained_and_says_the_same(tmp_path):
     about = [json.loads((study.run_folder / "provenance.json").read_text()) for study in (first, second, apart)]
     assert [each["stages"] for each in about] == [str(stages)] * 2 + [str(apart.run_folder / "stages")]
     assert len({each["id"] for each in about}) == 3
+    done = trials(second).query("status == 'done'")
+    assert done["epochs_trained"].sum() == 0, "an equal arm of another run is another arm"
+    assert done["epochs_reused"].sum() > 0
     for name in SCHEMAS:
         mine, *others = (pd.read_parquet(study.run_folder / f"{name}.parquet") for study in (first, second, apart))
         clocks = ["started_at", "finished_at", "seconds", "epochs_trained", "epochs_reused"]
