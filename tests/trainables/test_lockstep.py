@@ -23,6 +23,16 @@ SMALL = {
         "augment.epochs": 4,
         "augment.redraw": True,
     },
+    "distribution_matching": {
+        "network.hidden": (8,),
+        "network.latent_dim": 4,
+        "network.classifier": (6,),
+        "train.batch_size": 32,
+        "train.epochs": 4,
+        "pretrain.epochs": 4,
+        "pretrain.batch_size": 32,
+        "data.labels": 0.5,
+    },
     "concat_mlp": {"classify.hidden": (8,), "classify.batch_size": 16, "classify.epochs": 4},
     "cm_arr": {
         "train.epochs": 4,
@@ -38,6 +48,10 @@ OTHERS = {
     "mi_infogan": [
         {"align.alpha": 3.0, "align.temperature": 0.4, "generate.lambda_y": 5.0, "augment.learning_rate": 0.05},
         {"align.beta": 0.1, "align.learning_rate": 0.01, "align.weight_decay": 0.5, "generate.beta1": 0.9},
+    ],
+    "distribution_matching": [
+        {"train.alpha": 2.0, "train.omega": 1.0},
+        {"train.beta": 3.0, "train.learning_rate": 0.03},
     ],
     "concat_mlp": [{"classify.learning_rate": 0.1}, {"classify.weight_decay": 2.0}],
     "cm_arr": [{"train.alpha": 0.2, "train.lambda_rec": 1.0}, {"train.beta": 2.0, "train.learning_rate": 0.01}],
@@ -62,6 +76,11 @@ def together(method, configs, task):
     """The first arm begins each stage two epochs before the others, and so leaves it two before them."""
     artifacts, epochs = [{} for _ in configs], [[] for _ in configs]
     for stage in method.active(configs[0]):
+        if not stage.vectors:
+            for config, made, mine in zip(configs, artifacts, epochs, strict=True):
+                mine += stage.run(config, task, dict(made), None)
+                made[stage.name] = mine[-1].artifact
+            continue
         seats = [Seat(config, dict(made)) for config, made in zip(configs, artifacts, strict=True)]
         ahead = Lockstep(stage, task, seats[:1])
         epochs[0] += [*ahead.step(), *ahead.step()]

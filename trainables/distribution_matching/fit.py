@@ -16,12 +16,15 @@ from trainables.distribution_matching.config import Network, Train
 from trainables.distribution_matching.model import build, multipliers, outputs
 from trainables.distribution_matching.objective import losses, total
 from trainables.distribution_matching.parts import Partners, Parts
-from trainables.epoch import Epoch, Tensors
+from trainables.epoch import Tensors
 from trainables.prepared import Prepared
 from trainables.scoring import Part
 from trainables.selection import Best
 from trainables.stacking import Draws, Means, Optimizer, Stack, map_rows
-from trainables.training import Classifier, Finished
+from trainables.training import Classifier, Finished, Training
+
+#: Weights of eq. 9's terms; of arms that are trained side by side, each has its own.
+WEIGHTS = ("alpha", "beta", "omega")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +45,15 @@ class Fit:
     prepared: Prepared
     parts: Parts
 
-    def run(self, finish: Callable[[Best], Finished], state: Tensors | None = None) -> Iterator[Epoch]:
+    def run(self, finish: Callable[[Best], Finished], state: Tensors | None = None) -> Training:
         """Train every row; yield after each epoch."""
         stack, settings = build(self.network, self.prepared, self.stage), self.settings
-        optimizer = Optimizer([stack], learning_rate=settings.learning_rate, weight_decay=settings.weight_decay)
-        yield from Classifier(
+        across = settings.across
+        optimizer = Optimizer([stack], learning_rate=across("learning_rate"), weight_decay=across("weight_decay"))
+        return Classifier(
             stage=self.stage,
             epochs=settings.epochs,
+            arms=self.prepared.task.arms,
             stack=stack,
             optimizer=optimizer,
             dev=self.prepared.part("dev"),
@@ -58,16 +63,17 @@ class Fit:
             finish=finish,
         ).run(state)
 
-    def epoch(self, stack: Stack, optimizer: Optimizer, index: int) -> dict[str, np.ndarray]:
+    def epoch(self, stack: Stack, optimizer: Optimizer, index: np.ndarray) -> dict[str, np.ndarray]:
         """One epoch's steps; the mean of each loss term, shape (R,)."""
         means = Means()
+        weighed = self.settings.model_copy(update=self.prepared.vectors(self.settings, *WEIGHTS))
         for batch in self.batches(stack, index):
             terms = map_rows(partial(losses, self.settings, stack), stack.params, batch)
-            optimizer.step(total(self.settings, terms))
+            optimizer.step(total(weighed, terms))
             means.add(terms)
         return means.result()
 
-    def batches(self, stack: Stack, index: int) -> Iterator[dict[str, Any]]:
+    def batches(self, stack: Stack, index: np.ndarray) -> Iterator[dict[str, Any]]:
         """The batches of an epoch, as `objective.losses` wants them with a leading axis of rows.
 
         There are as many as one pass over all train utterances takes, whatever share of them has kept its label and

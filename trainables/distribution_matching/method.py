@@ -66,6 +66,7 @@ import numpy as np
 from trainables.corpus import Corpus
 from trainables.distribution_matching import pretrain, quality, train
 from trainables.distribution_matching.config import Config
+from trainables.distribution_matching.fit import WEIGHTS
 from trainables.distribution_matching.predict import probabilities
 from trainables.epoch import Tensors
 from trainables.methods import Method, Stage
@@ -99,6 +100,7 @@ METHOD = Method(
             epochs=lambda config: config.train.epochs,
             depends=("train", "data.balance", "data.unlabeled_amount", *_SHARED),
             classifies=True,
+            vectors=tuple(f"train.{name}" for name in (*WEIGHTS, "learning_rate", "weight_decay")),
         ),
     ),
     predict=predict,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -12,17 +12,17 @@ from trainables.distribution_matching.config import Config, Train
 from trainables.distribution_matching.fit import Fit
 from trainables.distribution_matching.model import build, row_outputs
 from trainables.distribution_matching.parts import Parts
-from trainables.epoch import Epoch, Tensors
+from trainables.epoch import Tensors
 from trainables.prepared import Prepared
 from trainables.selection import Best
 from trainables.stacking import Stack
 from trainables.task import Task
-from trainables.training import Finished
+from trainables.training import Finished, Training
 
 NAME = "pretrain"
 
 
-def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Iterator[Epoch]:
+def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Training:
     """Train every row's vanilla classifier; yield after each epoch.
 
     Its artifact is ``guess``: the class that each row's classifier, at its dev-chosen epoch, gives every utterance of
@@ -43,7 +43,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
         stack = build(config.network, prepared, NAME).load(best.tensors)
         return Finished(artifact={"guess": guesses(prepared, stack).cpu()})
 
-    yield from fit.run(finish, state)
+    return fit.run(finish, state)
 
 
 def guesses(prepared: Prepared, stack: Stack) -> Tensor:

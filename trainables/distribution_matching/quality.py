@@ -182,17 +182,15 @@ def _counts(fit: Fit, row: int) -> Values:
 
 
 def _embeddings(fit: Fit, trained: Stack) -> tuple[Embedding, ...]:
-    """Row 0's latents of test utterances that have all modalities."""
-    index = _measured(fit, 0, "test")
-    x, present = _inputs(fit.prepared, 0, index)
+    """Latents of an arm's first row, of test utterances that have all modalities."""
+    return tuple(each for row in fit.prepared.task.firsts for each in _latents(fit, trained, row))
+
+
+def _latents(fit: Fit, trained: Stack, row: int) -> Iterator[Embedding]:
+    index = _measured(fit, row, "test")
+    x, present = _inputs(fit.prepared, row, index)
     whole = torch.stack(list(present.values())).all(0)
-    z, labels = _apply(trained, 0, x, present).z, fit.prepared.labels[index]
-    return tuple(
-        Embedding(
-            row=0,
-            kind=f"latent {name}",
-            labels=labels[whole][:KEPT].cpu().numpy(),
-            vectors=each[whole][:KEPT].cpu().numpy(),
-        )
-        for name, each in z.items()
-    )
+    labels = fit.prepared.labels[index][whole][:KEPT].cpu().numpy()
+    for name, each in _apply(trained, row, x, present).z.items():
+        vectors = each[whole][:KEPT].cpu().numpy()
+        yield Embedding(row=row, kind=f"latent {name}", labels=labels, vectors=vectors)

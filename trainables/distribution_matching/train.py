@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from trainables.conditions import chosen
 from trainables.distribution_matching import pretrain, quality
 from trainables.distribution_matching.config import Config
 from trainables.distribution_matching.fit import Fit
 from trainables.distribution_matching.parts import Parts
-from trainables.epoch import Epoch, Tensors
+from trainables.epoch import Tensors
 from trainables.prepared import Prepared
 from trainables.selection import Best
 from trainables.task import Task
-from trainables.training import Finished
+from trainables.training import Finished, Training
 
 NAME = "train"
 
 
-def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Iterator[Epoch]:
+def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Training:
     """Train every row; yield after each epoch.
 
     Its artifact: the parameters of each row at its dev-chosen epoch and the normalisers.
@@ -38,4 +38,4 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
             flags=report.flags,
         )
 
-    yield from fit.run(finish, state)
+    return fit.run(finish, state)
