@@ -73,6 +73,7 @@ scheduler:
   - sensitivity
 resources:
   concurrent: auto
+  side_by_side: auto
   cpus_per_trial: 1.0
   gpus_per_trial: auto
 failures:
