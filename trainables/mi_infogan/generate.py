@@ -57,10 +57,10 @@ def build(config: Config, data: Data, feature_dim: int) -> tuple[Stack, Stack]:
     return made[0], made[1]
 
 
-def conditions(config: Config, data: Data, index: Tensor) -> Tensor:
-    """(c, t) of the given utterances, shape (R, B, condition)."""
+def conditions(config: Config, data: Data, index: Tensor, rows: slice = slice(None)) -> Tensor:
+    """(c, t) of utterances of the given rows, shape (rows, B, condition)."""
     label = one_hot(data, index)
-    return torch.cat([label, data.t[data.fold, index]], -1) if config.generate.text else label
+    return torch.cat([label, data.t[data.fold[rows], index]], -1) if config.generate.text else label
 
 
 def one_hot(data: Data, index: Tensor) -> Tensor:
@@ -241,5 +241,12 @@ def _epoch(
 def sample(config: Config, data: Data, G: Stack, index: Tensor, draws: Draws) -> Tensor:
     """Features generated for the conditions of the given utterances, shape (R, n) to (R, n, H); eq. 8."""
     noise = draws.normal(index.shape[1], config.generate.noise_dim)
+
+    def of(rows: slice) -> Tensor:
+        given = torch.cat([noise[rows], conditions(config, data, index[rows], rows)], -1)
+        return map_rows(G.call, {name: tensor[rows] for name, tensor in G.params.items()}, given)
+
+    # Arm by arm: what a whole pool is generated from is larger than what is generated.
+    size = data.rows // data.task.arms
     with torch.no_grad():
-        return G.apply(torch.cat([noise, conditions(config, data, index)], -1))
+        return torch.cat([of(slice(first, first + size)) for first in data.task.firsts])
