@@ -8,40 +8,37 @@ temporary folder and are removed.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 import tempfile
 import time
 import uuid
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 from pydantic import ValidationError
-from ray import cloudpickle, tune
-from ray.exceptions import RayActorError, RayTaskError
+from ray import tune
 from rich.console import Console
 from rich.text import Text
 
 import search_spaces
 from search_spaces.change import paths
+from sweeper import connect, lock, plan, process, provenance
 from sweeper import folder as folders
-from sweeper import lock, plan, process, provenance
 from sweeper.arms import Arm
 from sweeper.artifacts import Store, digest, keys
 from sweeper.layout import Slots, layout
 from sweeper.progress import Progress
+from sweeper.recorder import Recorder, Stop, arm_of
 from sweeper.results import Writer
 from sweeper.scheduler import scheduler
 from sweeper.searcher import StudySearcher
 from sweeper.study import Study
 from sweeper.tables import Frame
-from sweeper.trainer import Trainer, reason
+from sweeper.trainer import Trainer
 from sweeper.worker import ArmTrainable
 from trainables import methods
 from trainables.errors import InputError
@@ -49,20 +46,6 @@ from trainables.methods import Method
 from trainables.task import Task
 
 log = logging.getLogger(__name__)
-
-#: For this process while it runs a study. Tune's own loggers, checks and snapshots are replaced by our tables.
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # An arm that asked for no GPU gets none to see.
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
-    # The newer reporter greets on standard output at every verbosity.
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,10 +156,10 @@ class _Job:
         recorded["invocations"] += 1
         provenance.write(self.folder, recorded)
         progress = Progress(writer, self.planned.arms, self.console)
-        stop, finished = _Stop(), False
+        stop, finished = Stop(), False
         try:
             with ExitStack() as stack:
-                stack.enter_context(_cluster(address))
+                stack.enter_context(connect.cluster(address))
                 # After Ray, which sets a handler of its own that ends the process.
                 stack.enter_context(process.signals(lambda: self._interrupt(stop)))
                 slots = layout(self.study, ray.cluster_resources())
@@ -215,7 +198,7 @@ class _Job:
         if not self.study.stages.shared:
             shutil.rmtree(self.store.folder, ignore_errors=True)
 
-    def _interrupt(self, stop: _Stop) -> bool:
+    def _interrupt(self, stop: Stop) -> bool:
         """Ask for the end; whether this is the first time."""
         if stop.interrupted:
             return False
@@ -245,13 +228,13 @@ class _Job:
         for note in self.planned.notes:
             self.console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
 
-    def _tune(self, writer: Writer, progress: Progress, stop: _Stop, slots: Slots) -> None:
+    def _tune(self, writer: Writer, progress: Progress, stop: Stop, slots: Slots) -> None:
         self.device = "cuda" if slots.gpus else "cpu"
         searcher = StudySearcher(self.study, self.spaces, self.planned.space, writer, slots.concurrent, slots.trainers)
-        recorder = _Recorder(self, writer, searcher, progress, stop)
+        recorder = Recorder(self.study, writer, searcher, progress, stop, retention=self.retention, keys=self.keys)
         trainable = self._trainable(slots)
         with (
-            process.environment({**_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent)}),
+            process.environment({**connect.ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent)}),
             tempfile.TemporaryDirectory(prefix="sweeper-") as scratch,
         ):
             tune.run(
@@ -267,8 +250,8 @@ class _Job:
                 max_failures=self.study.failures.retries,
                 raise_on_failed_trial=False,
                 verbose=0,
-                trial_name_creator=_arm_of,
-                trial_dirname_creator=_arm_of,
+                trial_name_creator=arm_of,
+                trial_dirname_creator=arm_of,
             )
         recorder.check()
 
@@ -292,173 +275,7 @@ class _Job:
         return tune.with_resources(tune.with_parameters(ArmTrainable, trainers=trainers), {"memory": 1.0})
 
 
-class _Stop(tune.Stopper):
-    """Ends the experiment from outside: on a signal, or after too many failures. Plain, since Tune pickles it."""
-
-    def __init__(self) -> None:
-        self.interrupted = False
-        self.too_many = False
-
-    @property
-    def asked(self) -> bool:
-        return self.interrupted or self.too_many
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self.asked
-
-
-class _Recorder(tune.Callback):
-    """Passes on what Tune reports: to the tables, the searcher and the progress.
-
-    Tune swallows some exceptions of callbacks and takes others for the arm's. What goes wrong here (a full disk,
-    say) is our own affair: it is kept, and ends the experiment with the next step.
-    """
-
-    def __init__(self, job: _Job, writer: Writer, searcher: StudySearcher, progress: Progress, stop: _Stop) -> None:
-        self._job, self._writer, self._searcher, self._progress, self._stop = job, writer, searcher, progress, stop
-        self._ended: set[str] = set()
-        self._failures: dict[str, str] = {}
-        self._error: Exception | None = None
-
-    def check(self) -> None:
-        """Raise what went wrong, if anything."""
-        if self._error is not None:
-            raise self._error
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A worker begins an arm, for the first time or again."""
-        self._guard(lambda: self._writer.attempt(_arm_of(trial)))
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """An epoch is over. The report is taken out of the result, so that Tune does not keep it."""
-        report = result.pop("report", None)
-        if "failure" in result:
-            self._failures[_arm_of(trial)] = result["failure"]
-            log.error("arm %s failed: %s\n%s", _arm_of(trial), result["failure"], result.pop("trace", ""))
-        elif report is not None:
-            host = str(result.get("hostname", ""))
-            self._guard(lambda: self._writer.report(_arm_of(trial), report, host))
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """An arm ran to its end, was stopped early, or said that it failed."""
-        self._guard(lambda: self._complete(_arm_of(trial)))
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """An arm's worker died or raised, and no retry is left."""
-        self._guard(lambda: self._give_up(_arm_of(trial), _error_of(trial)))
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tune's loop went round once."""
-        self.check()
-        self._writer.flush()
-        self._progress.update()
-        if self._job.retention.due:
-            self._job.retention.round(self._needed(), self._ended)
-            self._ended.clear()
-
-    def _complete(self, arm: str) -> None:
-        report = self._writer.running[arm].report
-        if arm in self._failures:
-            self._over(arm, "failed", self._failures.pop(arm))
-        else:
-            self._over(arm, "done" if report is not None and report.done else "stopped", "")
-
-    def _give_up(self, arm: str, error: BaseException) -> None:
-        if isinstance(error, RayActorError) and "creation task" in str(error):
-            # Nothing of the arm was run yet, and no other arm would fare better.
-            raise InputError(
-                f"Ray's workers cannot start ({reason(error)}); is everything installed on all nodes? "
-                f"`sweeper resume {self._job.study.run_folder}` goes on once it is"
-            )
-        self._over(arm, "failed", _why(error))
-
-    def _over(self, arm: str, status: Any, why: str) -> None:
-        row = self._writer.finish(arm, status, why)
-        self._searcher.over(row)
-        self._progress.over(row)
-        if status != "done":
-            self._ended.update(self._job.keys(self._writer.arms[arm]))
-        limit = self._job.study.failures.limit
-        failed = sum(row["status"] == "failed" for row in self._writer.trials.values())
-        self._stop.too_many = limit is not None and failed >= limit
-
-    def _needed(self) -> set[str]:
-        """Stages that an arm may still ask for: of the arms under way or to come, and of what those to come are
-        measured from."""
-        writer = self._writer
-        best = writer.best()
-        ids = writer.references() | ({best["arm"]} if best else set())
-        ids |= {arm.id for arm in writer.arms.values() if arm.kind == "reference"}
-        arms = [writer.arms[each] for each in ids | set(writer.running)] + self._searcher.upcoming()
-        return {key for arm in arms for key in self._job.keys(arm)}
-
-    def _guard(self, action: Callable[[], Any]) -> None:
-        try:
-            action()
-        except Exception as error:
-            self._error = self._error or error
-
-
-@contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
-    """A Ray cluster: the one there is, the one at an address, or a local one for the time of the block."""
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    process.knock(address)
-    if ray.is_initialized():
-        yield
-        return
-    with process.environment(_ENVIRONMENT), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if address == "local":
-            process.private_token()
-            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        else:
-            _connect(address)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _connect(address: str) -> None:
-    with suppress(ImportError):
-        # `ray start` asks for the token as soon as there is one; a driver that connects would not show it.
-        from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
-
-        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError) as error:
-        remedy = "is its token in ~/.ray/auth_token?"
-        raise InputError(f"--address {address}: no Ray cluster lets us in ({reason(error)}); {remedy}") from None
-
-
-def _state(stop: _Stop) -> str:
+def _state(stop: Stop) -> str:
     if sys.exc_info()[0] is not None and not stop.interrupted:
         return "failed"
     return "failed" if stop.too_many else "interrupted"
-
-
-def _arm_of(trial: Any) -> str:
-    return str(trial.config["arm"])
-
-
-def _error_of(trial: Any) -> BaseException:
-    """What Tune gave a trial up for."""
-    path = trial.pickled_error_file
-    if path is not None and Path(path).exists():
-        return cloudpickle.loads(Path(path).read_bytes())
-    return RuntimeError(Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else "unknown error")
-
-
-def _why(error: BaseException) -> str:
-    """Why an arm's worker was given up, in one line."""
-    if isinstance(error, RayActorError):
-        lines = [line.strip() for line in str(error).splitlines() if "exit" in line.lower()]
-        return f"the worker process died ({lines[-1] if lines else 'killed, or out of memory'})"
-    return reason(error.cause if isinstance(error, RayTaskError) and error.cause is not None else error)

@@ -16,9 +16,9 @@ from ray import cloudpickle
 
 from sweeper.artifacts import Store
 from sweeper.execute import PATIENCE, Course, Order, Report, course
+from sweeper.failure import reason
 from sweeper.pack import Pack
 from trainables import methods
-from trainables.errors import Diverged, InputError
 from trainables.lockstep import shape
 from trainables.methods import Method
 from trainables.task import Task
@@ -137,11 +137,3 @@ class Trainer:
 
 def _shape(method: Method, order: Order) -> str | None:
     return shape(method, order.stage, order.seat.config) if order.stage.vectors else None
-
-
-def reason(error: BaseException) -> str:
-    """Why an arm failed, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[-1] if lines else type(error).__name__
-    own = isinstance(error, Diverged | InputError)
-    return text if own or not lines else f"{type(error).__name__}: {text}"

@@ -18,7 +18,10 @@ FORBIDDEN = {
     "sweeper": set(),
 }
 #: The only modules that know the engine.
-ENGINE = {"sweeper/runner.py", "sweeper/worker.py", "sweeper/trainer.py", "sweeper/searcher.py", "sweeper/scheduler.py"}
+ENGINE = {
+    f"sweeper/{name}.py"
+    for name in ("runner", "recorder", "connect", "failure", "worker", "trainer", "searcher", "scheduler")
+}
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 

@@ -15,8 +15,8 @@ import tiny
 import yaml
 from rich.console import Console
 
+from sweeper import connect, layout, plan, process, runner
 from sweeper import folder as folders
-from sweeper import layout, plan, process, runner
 from sweeper.lock import held
 from sweeper.results import read_status
 from sweeper.tables import SCHEMAS
@@ -38,7 +38,7 @@ def cluster():
     """One local Ray for all tests of this module; it is found running, and left running."""
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", tiny.PYTHONPATH)
-    for name, value in runner._ENVIRONMENT.items():
+    for name, value in connect.ENVIRONMENT.items():
         patch.setenv(name, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

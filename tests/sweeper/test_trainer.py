@@ -11,7 +11,8 @@ from tiny_method.config import Config as TinyConfig
 from search_spaces.change import apply
 from sweeper.artifacts import Store
 from sweeper.execute import run_arm
-from sweeper.trainer import Trainer, reason
+from sweeper.failure import reason
+from sweeper.trainer import Trainer
 from trainables import methods
 from trainables.errors import Diverged
 from trainables.lockstep import Lockstep
