@@ -51,7 +51,7 @@ class Chosen:
     speakers: BySpeaker = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Report:
     """An arm after one epoch. The latest report tells all about the arm; earlier ones only add the curve.
 
@@ -92,6 +92,10 @@ class Report:
     trained: int = 0
     reused: int = 0
     done: bool = False
+
+    def __repr__(self) -> str:
+        # Short: Tune prints every result for its log, whether or not anybody reads that.
+        return f"Report({self.stage} {self.epoch}/{self.total})"
 
 
 @dataclass(frozen=True, eq=False)

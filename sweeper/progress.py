@@ -81,9 +81,7 @@ class Clock:
 
 def snapshot(writer: Writer, planned: int, clock: Clock) -> Snapshot:
     """A run as its writer knows it."""
-    counts = dict.fromkeys(("done", "stopped", "failed"), 0)
-    for row in writer.trials.values():
-        counts[row["status"]] += 1
+    counts = {status: writer.counts[status] for status in ("done", "stopped", "failed")}
     over = sum(counts.values())
     reports = [log.report for log in writer.running.values() if log.report]
     part = sum(report.budget / max(report.planned, 1) for report in reports)

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,8 @@ class Writer:
         arms: Every arm ever handed out, by id.
         trials: Rows of the arms that are over, by id.
         running: The arms handed out and not over, by id, in that order.
+        counts: How many arms ended with each status.
+        handed: How many arms of each kind were handed out.
         repeats: Suggestions that were arms already.
         clock: Number of the next event.
     """
@@ -92,6 +95,9 @@ class Writer:
         self.arms: dict[str, Arm] = {}
         self.trials: dict[str, Row] = {}
         self.running: dict[str, ArmLog] = {}
+        self.counts: Counter[str] = Counter()
+        self.handed: Counter[str] = Counter()
+        self._best: Row | None = None
         self.repeats: list[Repeat] = []
         self.clock = 0
         self._every = every
@@ -105,7 +111,7 @@ class Writer:
     def start(self, arm: Arm) -> ArmLog:
         """Note that an arm is handed out, before it is."""
         log = ArmLog(arm=arm, started_order=self._tick(), started_at=time.time())
-        self.arms[arm.id] = arm
+        self._hand(arm)
         self.running[arm.id] = log
         self._append(_start_event(log))
         return log
@@ -136,7 +142,7 @@ class Writer:
             rows["folds"] = tables.fold_rows(log.arm, log.report, self.frame)
             rows["speakers"] = tables.speaker_rows(log.arm, log.report, self.frame)
             rows["diagnostics"] = tables.diagnostic_rows(log.arm, log.report, self.frame)
-        self.trials[arm_id] = row
+        self._end(row)
         self._keep_embeddings(log)
         self._append({"event": "finish", "trial": row, **rows}, sync=True)
         self._take(rows)
@@ -144,8 +150,7 @@ class Writer:
 
     def best(self) -> Row | None:
         """The arm with the highest dev score among the finished, unflagged candidates; the earlier of equals."""
-        able = [row for row in self.trials.values() if _eligible(row)]
-        return max(able, key=lambda row: (row["score"], -row["started_order"]), default=None)
+        return self._best
 
     def flush(self, *, force: bool = False) -> None:
         """Bring the tables up to date, unless that was done a moment ago."""
@@ -186,6 +191,17 @@ class Writer:
         """Ids of the arms that others are measured from; the reference arm where none is."""
         parents = {arm.parent for arm in self.arms.values() if arm.parent}
         return parents or {arm.id for arm in self.arms.values() if arm.kind == "reference"}
+
+    def _hand(self, arm: Arm) -> None:
+        self.handed[arm.kind] += arm.id not in self.arms
+        self.arms[arm.id] = arm
+
+    def _end(self, row: Row) -> None:
+        # Counted as they come: looking through all arms whenever one ends takes time with the square of their number.
+        self.counts[row["status"]] += row["arm"] not in self.trials
+        self.trials[row["arm"]] = row
+        if _eligible(row) and (self._best is None or _rank(row) > _rank(self._best)):
+            self._best = row
 
     def _tick(self) -> int:
         self.clock += 1
@@ -266,8 +282,8 @@ class Writer:
         """Take what the tables hold, but for the arms that the journal tells of again."""
         found = {name: _read(self.folder, name, again) for name in SCHEMAS}
         for row in found["trials"].to_pylist():
-            self.trials[row["arm"]] = row
-            self.arms[row["arm"]] = _arm_of(row)
+            self._hand(_arm_of(row))
+            self._end(row)
         for name, parts in self._base.items():
             parts.append(found[name])
         # Not in the journal, so those of the arms in question are taken from the table too.
@@ -281,7 +297,7 @@ class Writer:
         if kind == "start":
             arm = Arm(**event["arm"])
             if arm.id not in self.trials:
-                self.arms[arm.id] = arm
+                self._hand(arm)
                 log = ArmLog(arm=arm, started_order=event["order"], started_at=event["at"])
                 log.attempts = event["attempts"]
                 self.running[arm.id] = log
@@ -292,8 +308,8 @@ class Writer:
         elif kind == "finish":
             row = event["trial"]
             self.running.pop(row["arm"], None)
-            self.trials[row["arm"]] = row
-            self.arms[row["arm"]] = _arm_of(row)
+            self._hand(_arm_of(row))
+            self._end(row)
             # A journal of before speakers were told apart has no rows of them.
             self._take({name: event.get(name, []) for name in self._base})
 
@@ -350,6 +366,10 @@ def replace_text(path: Path, text: str) -> None:
 
 def _eligible(row: Row) -> bool:
     return row["status"] == "done" and row["kind"] in CANDIDATES and not row["flags"] and row["score"] is not None
+
+
+def _rank(row: Row) -> tuple[float, int]:
+    return row["score"], -row["started_order"]
 
 
 def _read(folder: Path, name: str, without: set[str]) -> pa.Table:

@@ -138,7 +138,7 @@ class StudySearcher(Searcher):
         """Nothing; see `save_to_dir`."""
 
     def _next(self) -> Arm | None:
-        if not any(arm.kind == "reference" for arm in self._writer.arms.values()):
+        if not self._writer.handed["reference"]:
             return reference_arm(self._study)
         arm = self._search()
         if arm is not None:
@@ -152,7 +152,7 @@ class StudySearcher(Searcher):
         """The next search arm, past suggestions that are arms already."""
         if self._suggester is None or self._study.search is None or self._exhausted:
             return None
-        number = sum(arm.kind == "search" for arm in self._writer.arms.values())
+        number = self._writer.handed["search"]
         if number >= self._study.search.trials:
             return None
         for _ in range(REPEATS):

@@ -299,28 +299,36 @@ def _named(arm: Arm) -> Row:
 def _fold_rows(arm: Arm, chosen: Chosen, frame: Frame) -> list[Row]:
     rows: list[Row] = []
     for (split, condition), stacked in chosen.confusions.items():
-        for (fold, seed), counts, epoch in zip(frame.rows, stacked, chosen.epochs, strict=True):
-            place = {"stage": chosen.stage, "final": chosen.final, "fold": fold, "seed": seed}
-            rows.append(
-                {
-                    **_named(arm),
-                    **place,
-                    "split": split,
-                    "condition": condition,
-                    **_measures(counts),
-                    "epoch": int(epoch),
-                }
-            )
+        found = zip(frame.rows, _measures(stacked), chosen.epochs.tolist(), strict=True)
+        rows += [
+            {
+                **_named(arm),
+                "stage": chosen.stage,
+                "final": chosen.final,
+                "fold": fold,
+                "seed": seed,
+                "split": split,
+                "condition": condition,
+                **measured,
+                "epoch": epoch,
+            }
+            for (fold, seed), measured, epoch in found
+        ]
     return rows
 
 
-def _measures(counts: np.ndarray) -> Row:
-    """Every metric of one confusion matrix; none where the part has no utterance."""
-    row: Row = {"n": int(counts.sum()), "confusion": [int(each) for each in counts.ravel()]}
-    row["absent"] = int((counts.sum(axis=-1) == 0).sum())
+def _measures(counts: np.ndarray) -> list[Row]:
+    """Every metric of stacked confusion matrices, shape (R, C, C); none where a part has no utterance."""
+    n = counts.sum((-2, -1))
+    columns: dict[str, list[Any]] = {
+        "n": n.tolist(),
+        "confusion": counts.reshape(len(counts), -1).tolist(),
+        "absent": (counts.sum(-1) == 0).sum(-1).tolist(),
+    }
     for name in ("uar", "war", "wf1", "macro_f1"):
-        row[name] = float(getattr(metrics, name)(counts)) if row["n"] else None
-    return row
+        scores = iter(getattr(metrics, name)(counts[n > 0]).tolist())
+        columns[name] = [next(scores) if there else None for there in n.tolist()]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _floats(values: np.ndarray) -> list[float | None]:
