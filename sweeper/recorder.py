@@ -126,7 +126,7 @@ class Recorder(tune.Callback):
             # Nothing of the arm was run yet, and no other arm would fare better.
             raise InputError(
                 f"Ray's workers cannot start ({reason(error)}); is everything installed on all nodes? "
-                f"`sweeper resume {self._study.run_folder}` goes on once it is"
+                f"`sweeper resume {self._study.address}` goes on once it is"
             )
         self._over(arm, "failed", why(error))
 
@@ -137,8 +137,7 @@ class Recorder(tune.Callback):
         if status != "done":
             self._ended.update(self._keys(self._writer.arms[arm]))
         limit = self._study.failures.limit
-        failed = sum(row["status"] == "failed" for row in self._writer.trials.values())
-        self._stop.too_many = limit is not None and failed >= limit
+        self._stop.too_many = limit is not None and self._writer.counts["failed"] >= limit
 
     def _needed(self) -> set[str]:
         """Stages that an arm may still ask for: of the arms under way or to come, and of what those to come are
