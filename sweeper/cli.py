@@ -1,6 +1,7 @@
 """The command line. Heavy imports wait until a command needs them, so that help answers at once.
 
-Exit codes: 0 done, 1 some arms failed, 2 bad input, 130 interrupted (`sweeper resume` continues).
+Exit codes: 0 done, 1 some arms failed, 2 bad input, 3 the run folder or bucket cannot be written to, 130 interrupted
+(`sweeper resume` continues after both).
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 import typer
 from rich.console import Console
 
+from sweeper.files import StorageError
+
 if TYPE_CHECKING:
     from sweeper.runner import Outcome
     from sweeper.study import Study
 
 P = ParamSpec("P")
-FAILED_ARMS, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED_ARMS, BAD_INPUT, STORAGE, INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     name="sweeper",
@@ -44,6 +47,8 @@ A first round, on the built-in corpus:
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look into a corpus folder, or write the built-in one.")
 app.add_typer(data_app, name="data")
+cluster_app = typer.Typer(no_args_is_help=True, help="Stop a cluster that `ray up` started.")
+app.add_typer(cluster_app, name="cluster")
 
 _debug = False
 
@@ -71,6 +76,11 @@ def _answering(command: Callable[P, None]) -> Callable[P, None]:
                 raise
             _say(f"error: {error}")
             raise typer.Exit(BAD_INPUT) from None
+        except StorageError as error:
+            if _debug:
+                raise
+            _say(f"error: {error}")
+            raise typer.Exit(STORAGE) from None
         except OSError as error:
             if _debug or error.filename is None:
                 raise
@@ -89,11 +99,15 @@ def _is_bad_input(error: ValueError) -> bool:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    # One line, whatever a name in it holds: line feeds, a terminal's escape codes, bytes that are no text.
+    shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    print(shown, file=sys.stderr, flush=True)
 
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (YAML).", show_default=False)]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+RunFolder = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run folder, or `s3://bucket/prefix/name`.", show_default=False)
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a key of the study, dotted; may be repeated."),
@@ -135,8 +149,8 @@ def run(study: StudyFile, settings: Settings = None, address: Address = None, re
 
     `sweeper run study.yaml --set corpus=data/iemocap --set search.trials=24 --set seeds=[0,1,2]`
 
-    Ctrl-C stops it; `sweeper resume` goes on. Exit codes: 0 done, 1 some arms failed, 2 bad input,
-    130 interrupted.
+    Ctrl-C stops it; `sweeper resume` goes on. Exit codes: 0 done, 1 some arms failed, 2 bad input, 3 the run folder or
+    bucket cannot be written to, 130 interrupted.
     """
     from sweeper.study import load
 
@@ -150,14 +164,17 @@ def resume(run: RunFolder, address: Address = None, report: Report = True) -> No
 
     Example: `sweeper resume runs/quickstart`
     """
+    from sweeper import address as addresses
+    from sweeper import remote
     from sweeper.study import load
     from trainables.errors import InputError
 
-    if not (run / "study.yaml").is_file():
+    named, folder = addresses.of(run), remote.look(run)
+    if not (folder / "study.yaml").is_file():
         raise InputError(f"{run}: is no run folder, it holds no study.yaml; give the folder `sweeper run` named")
-    study = load(run / "study.yaml")
-    folder = run.resolve()
-    _run(study.model_copy(update={"storage": str(folder.parent), "name": folder.name}), address, report)
+    study = load(folder / "study.yaml")
+    storage, _, name = (named if addresses.is_remote(named) else str(folder.resolve())).rpartition("/")
+    _run(study.model_copy(update={"storage": storage or "/", "name": name}), address, report)
 
 
 def _run(study: Study, address: str | None, report: bool) -> None:
@@ -165,7 +182,7 @@ def _run(study: Study, address: str | None, report: bool) -> None:
 
     outcome = runner.run(study, address=address)
     if outcome.interrupted:
-        _say(f"interrupted; `sweeper resume {outcome.run}` goes on")
+        _say(f"interrupted; `sweeper resume {outcome.address or outcome.run}` goes on")
         raise typer.Exit(INTERRUPTED)
     _say(render.closing(outcome))
     if report:
@@ -176,8 +193,11 @@ def _run(study: Study, address: str | None, report: bool) -> None:
 
 def _report(outcome: Outcome) -> None:
     from analysis import report
+    from sweeper import remote
 
-    Console().print(f"report: {report.write([outcome.run], None)}", soft_wrap=True)
+    page = report.write([outcome.run], None)
+    remote.share(outcome.run, page.parent)
+    Console().print(f"report: {page}", soft_wrap=True)
 
 
 @app.command()
@@ -187,15 +207,18 @@ def status(run: RunFolder) -> None:
 
     Example: `sweeper status runs/quickstart`
     """
-    from sweeper import render, results
+    from sweeper import remote, render, results
 
-    Console().print(render.status(str(run), results.read_status(run)), soft_wrap=True)
+    Console().print(render.status(run, results.read_status(remote.look(run))), soft_wrap=True)
 
 
 @app.command()
 @_answering
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One or more run folders.", show_default=False)],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Run folders, or `s3://bucket/prefix/name`.", show_default=False),
+    ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write; `RUN/report` if left out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every number as JSON, and write nothing.")] = False,
 ) -> None:
@@ -209,23 +232,29 @@ def report(
 
     `sweeper report runs/quickstart --json | jq '.runs[0].best.test.uar'`
     """
+    from sweeper import remote
+
     if as_json:
         _print_numbers(runs, out)
         return
     from analysis import report as reports
 
-    Console().print(str(reports.write(runs, out)), soft_wrap=True)
+    page = reports.write([remote.look(run) for run in runs], out)
+    if out is None and len(runs) == 1:
+        remote.share(runs[0], page.parent)
+    Console().print(str(page), soft_wrap=True)
 
 
-def _print_numbers(runs: list[Path], out: Path | None) -> None:
+def _print_numbers(runs: list[str], out: Path | None) -> None:
     import json
 
     from analysis import numbers
+    from sweeper import remote
     from trainables.errors import InputError
 
     if out is not None:
         raise InputError("--json: writes no file; leave out -o, or read report.json of a report written with it")
-    print(json.dumps(numbers.read(runs), indent=1, allow_nan=False))
+    print(json.dumps(numbers.read([remote.look(run) for run in runs]), indent=1, allow_nan=False))
 
 
 @app.command()
@@ -240,9 +269,9 @@ def export(
     Example: `sweeper export runs/quickstart -o best.yaml`
     """
     from sweeper import export as exports
-    from sweeper import render
+    from sweeper import remote, render
 
-    Console().print(render.evidence(exports.write(run, out, arm)))
+    Console().print(render.evidence(exports.write(remote.look(run), out, arm)))
 
 
 @app.command()
@@ -331,6 +360,33 @@ def data_synth(
 
     synth.write(directory, seed=seed)
     Console().print(f"corpus: {directory}", soft_wrap=True)
+
+
+@cluster_app.callback()
+def _cluster() -> None:
+    # Keeps `down` a command of its own, although it is the only one.
+    pass
+
+
+@cluster_app.command("down")
+@_answering
+def cluster_down(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `ray up` was given.", show_default=False)],
+) -> None:
+    """Stop every node of a cluster; `ray down` leaves the workers running where the hosts are one's own.
+
+    Exit codes: 0 all have stopped, 1 some host was not seen to, 2 bad input.
+
+    Example: `sweeper cluster down clusters/onprem.yaml`
+    """
+    from sweeper import cluster
+
+    left = cluster.down(file)
+    for host, wrong in left.items():
+        _say(f"{host}: {wrong}; run `ray stop` there once it is back")
+    if left:
+        raise typer.Exit(FAILED_ARMS)
+    _say("all nodes have stopped")
 
 
 def _seeds(text: str | None) -> tuple[int, ...] | None:
