@@ -3,6 +3,7 @@
 Every epoch depends on the state left by the one before it, so that a resumption from a wrong state shows.
 """
 
+import hashlib
 import math
 import os
 import time
@@ -16,6 +17,15 @@ from trainables.epoch import Diagnostic, Embedding, Epoch, Flag
 from trainables.methods import Method, Stage
 
 MODULUS = 2**31 - 1
+
+
+def note(config, stage: str, index: int) -> None:
+    """Leave a line of 20 bytes for every epoch that is really trained, where whoever watches asked for it."""
+    path = os.environ.get("TINY_EPOCHS")
+    if path:
+        who = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
+        with open(path, "ab", buffering=0) as file:
+            file.write(f"{who} {stage[0]} {index:04d}\n".encode())
 
 
 def start(task) -> np.ndarray:
@@ -65,6 +75,7 @@ def learn(config, task, artifacts, state):
     for index in range(done + 1, settings.epochs + 1):
         time.sleep(settings.pause)
         misbehave(settings, index)
+        note(config, "learn", index)
         stream = turn(stream)
         quality = 1.5 - abs(math.log(settings.rate / 0.3)) - 1 / index
         loss = 1 / index + 0.01 * stream / MODULUS
@@ -98,6 +109,7 @@ def dream(config, task, artifacts, state):
     stream = artifacts["learn"]["stream"].numpy() if not state else state["stream"].numpy()
     done = int(state["done"]) if state else 0
     for index in range(done + 1, settings.epochs + 1):
+        note(config, "dream", index)
         stream = turn(stream)
         last = index == settings.epochs
         rows = range(len(task.rows))
@@ -131,6 +143,7 @@ def tune(config, task, artifacts, state):
     stream, done = (before, 0) if not state else (state["stream"].numpy(), int(state["done"]))
     base = 1.5 - abs(math.log(config.learn.rate / 0.3))
     for index in range(done + 1, settings.epochs + 1):
+        note(config, "tune", index)
         stream = turn(stream)
         yield Epoch(
             stage="tune",

@@ -1,0 +1,26 @@
+"""A cluster of a head and two nodes on this host, in a process of its own: ``nodes.py``.
+
+Prints the address; every line it reads kills a node (not the head) as a power cut would, and gives a new one.
+"""
+
+import random
+import sys
+import time
+
+from ray.cluster_utils import Cluster
+
+from sweeper import process
+
+if __name__ == "__main__":
+    process.private_token()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    print(cluster.address, flush=True)
+    choose = random.Random(0)
+    for _ in sys.stdin:
+        cluster.remove_node(choose.choice(sorted(cluster.worker_nodes, key=id)), allow_graceful=False)
+        time.sleep(1)
+        cluster.add_node(num_cpus=1, wait=False)
+        print("lost", flush=True)
+    cluster.shutdown()
