@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from search_spaces.change import did_you_mean
-from sweeper import __version__, yamlfile
+from sweeper import __version__, address, yamlfile
 from trainables.errors import InputError
 
 METRICS = ("uar", "war", "wf1", "macro_f1")
@@ -94,7 +94,7 @@ def _evidence(
     finished = trials[trials["status"] == "done"]
     reference = trials[trials["kind"] == "reference"]["arm"].tolist()
     return {
-        "run": str(run.resolve()),
+        "run": address.of(run.resolve()),
         "arm": arm,
         "name": str(chosen["name"]),
         "kind": str(chosen["kind"]),

@@ -7,6 +7,7 @@ from typing import Any
 
 from search_spaces.change import flatten
 from sweeper import provenance, results
+from sweeper.address import NOTE
 from sweeper.lock import LOCK
 from sweeper.study import Study, load, to_yaml
 from trainables.errors import InputError
@@ -34,7 +35,8 @@ def enter(folder: Path, study: Study, described: dict[str, Any]) -> dict[str, An
     if recorded:
         _check_same(folder, study, recorded, described)
         return recorded
-    strangers = sorted(each.name for each in folder.iterdir() if each.name not in (LOCK, STUDY, "sweeper.log"))
+    ours = (LOCK, NOTE, STUDY, "sweeper.log")
+    strangers = sorted(each.name for each in folder.iterdir() if each.name not in ours)
     if strangers:
         raise InputError(f"{folder}: holds {strangers[0]} but no run; run under another name (--set name=...)")
     results.replace_text(folder / STUDY, to_yaml(study))

@@ -46,6 +46,8 @@ def signals(stop: Callable[[], bool]) -> Iterator[None]:
 def quiet(folder: Path) -> Iterator[None]:
     """Send what Ray, Optuna and we log to the run's ``sweeper.log``."""
     handler = logging.FileHandler(folder / "sweeper.log", encoding="utf-8")
+    # On a full disk the log ends, and nothing else: what cannot be written of a run is said once.
+    handler.handleError = lambda record: None  # type: ignore[method-assign]
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [logging.getLogger(name) for name in ("ray", "optuna", "sweeper")]
     before = [(each, each.handlers, each.propagate, each.level) for each in loggers]

@@ -39,7 +39,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:
     """Replace what is recorded of a run."""
-    replace_text(folder / FILE, json.dumps(content, indent=1, default=_number) + "\n")
+    replace_text(folder / FILE, json.dumps(content, indent=1, default=_number) + "\n", sync=True)
 
 
 def describe(

@@ -41,7 +41,7 @@ def plan(plan: Plan, seconds: float | None, *, timed: bool = False, reuse: Reuse
     total = f"at most {plan.arms} arms x {each} = {plan.arms * plan.rows} trainings, {plan.epochs} epochs of "
     total += f"{plan.rows} rows; early stopping and shared stages save some"
     notes = [Text(f"note: {note}", style="yellow") for note in plan.notes]
-    time, place = Text(_estimate(seconds, timed)), Text(f"run: {study.run_folder}")
+    time, place = Text(_estimate(seconds, timed)), Text(f"run: {study.address}")
     kept = [Text(_reuse(reuse))] if reuse else []
     return Group(head, "", table, "", Text(total), *kept, time, *notes, place)
 
@@ -136,7 +136,7 @@ def closing(outcome: Outcome) -> str:
     if outcome.failed:
         parts.append(f"why arms failed stands in the report, and in {outcome.run / 'trials.parquet'}, column reason")
     if outcome.given_up:
-        parts.append(f"failures.limit was reached, `sweeper resume {outcome.run}` goes on")
+        parts.append(f"failures.limit was reached, `sweeper resume {outcome.address or outcome.run}` goes on")
     return "; ".join(parts)
 
 

@@ -13,10 +13,10 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from sweeper import tables
 from sweeper.arms import Arm
 from sweeper.execute import Report
+from sweeper.files import Lines, beside
 from sweeper.tables import SCHEMAS, ArmLog, Frame, Row, Status
 from trainables.errors import InputError
 
@@ -79,6 +80,7 @@ class Writer:
         folder: The run folder; must exist.
         frame: What all arms have in common.
         every: Least seconds between two rewrites of the tables.
+        mirror: Copies files that changed to where the run is mirrored, in the order given.
 
     Attributes:
         arms: Every arm ever handed out, by id.
@@ -90,8 +92,16 @@ class Writer:
         clock: Number of the next event.
     """
 
-    def __init__(self, folder: Path, frame: Frame, *, every: float = 5.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        frame: Frame,
+        *,
+        every: float = 5.0,
+        mirror: Callable[[Sequence[str]], object] | None = None,
+    ) -> None:
         self.folder, self.frame = folder, frame
+        self._mirror = mirror or (lambda names: None)
         self.arms: dict[str, Arm] = {}
         self.trials: dict[str, Row] = {}
         self.running: dict[str, ArmLog] = {}
@@ -105,7 +115,7 @@ class Writer:
         self._dirty = False
         self._base: dict[str, list[pa.Table]] = {name: [] for name in _GROWING}
         self._embeddings: dict[str, pa.Table] = {}
-        self._journal: IO[str] | None = None
+        self._journal = Lines(folder / JOURNAL)
         self._recover()
 
     def start(self, arm: Arm) -> ArmLog:
@@ -143,9 +153,10 @@ class Writer:
             rows["speakers"] = tables.speaker_rows(log.arm, log.report, self.frame)
             rows["diagnostics"] = tables.diagnostic_rows(log.arm, log.report, self.frame)
         self._end(row)
+        # Before anything that a full disk can refuse: tables that are written all the same have the whole arm.
+        self._take(rows)
         self._keep_embeddings(log)
         self._append({"event": "finish", "trial": row, **rows}, sync=True)
-        self._take(rows)
         return row
 
     def best(self) -> Row | None:
@@ -159,9 +170,13 @@ class Writer:
         if not force and time.monotonic() - self._flushed < self._every:
             return
         begun = time.monotonic()
+        # A mirror sees what this folder sees: the whole journal, new tables, the journal cut down.
+        self._mirror(("embeddings.parquet", JOURNAL))
         for name in _ORDER:
             write_table(self._table(name), self.folder / f"{name}.parquet")
+        self._mirror([f"{name}.parquet" for name in _ORDER])
         self._compact()
+        self._mirror((JOURNAL, STATUS))
         self._dirty = False
         self._flushed = time.monotonic()
         # Large tables are written less often: at most about a twentieth of the time goes into it.
@@ -175,9 +190,7 @@ class Writer:
 
     def close(self) -> None:
         """Close the journal; what it holds is recovered by the next writer."""
-        if self._journal:
-            self._journal.close()
-            self._journal = None
+        self._journal.close()
 
     def curve_points(self) -> Iterator[CurvePoint]:
         """Every classifying epoch of the arms that are over, an arm's in order."""
@@ -249,19 +262,14 @@ class Writer:
             write_table(self._table("embeddings"), self.folder / "embeddings.parquet")
 
     def _append(self, event: dict[str, Any], *, sync: bool = False) -> None:
-        if self._journal is None:
-            self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
-        self._journal.write(json.dumps(event) + "\n")
-        self._journal.flush()
-        if sync:
-            os.fsync(self._journal.fileno())
+        self._journal.add(json.dumps(event) + "\n", sync=sync)
 
     def _compact(self) -> None:
         """Cut the journal down to what the tables do not hold."""
         self.close()
         events = [_repeat_event(each) for each in self.repeats]
         events += [_start_event(log) for log in self.running.values()]
-        replace_text(self.folder / JOURNAL, "".join(json.dumps(event) + "\n" for event in events))
+        replace_text(self.folder / JOURNAL, "".join(json.dumps(event) + "\n" for event in events), sync=True)
 
     def _recover(self) -> None:
         for path in self.folder.glob("*.tmp"):
@@ -352,16 +360,14 @@ def _alive(pid: int) -> bool:
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Put a table in place of the one that is there, at once."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    pq.write_table(table, temporary, compression="zstd")
-    temporary.replace(path)
+    with beside(path, sync=True) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Put a text in place of the file that is there, at once."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def replace_text(path: Path, text: str, *, sync: bool = False) -> None:
+    """Put a text in place of the file that is there, at once; with ``sync``, it survives the machine."""
+    with beside(path, sync=sync) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _eligible(row: Row) -> bool:

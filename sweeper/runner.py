@@ -26,7 +26,7 @@ from rich.text import Text
 
 import search_spaces
 from search_spaces.change import paths
-from sweeper import connect, lock, plan, process, provenance
+from sweeper import connect, files, lock, plan, process, provenance, remote
 from sweeper import folder as folders
 from sweeper.arms import Arm
 from sweeper.artifacts import Store, digest, keys
@@ -53,7 +53,8 @@ class Outcome:
     """What came of a run.
 
     Attributes:
-        run: The run folder.
+        run: The run folder; of a run in a bucket, the copy on this machine.
+        address: What commands call the run.
         done: Arms that ran to their end.
         stopped: Arms that early stopping ended.
         failed: Arms that failed; their reasons stand in ``trials.parquet``.
@@ -65,6 +66,7 @@ class Outcome:
     """
 
     run: Path
+    address: str = ""
     done: int
     stopped: int
     failed: int
@@ -88,6 +90,7 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
 
     Raises:
         InputError: If the corpus or the run folder does not fit the study, or the cluster is too small.
+        StorageError: If the run folder, or the bucket it is in, can no longer be written to.
     """
     console = console or Console(stderr=True)
     corpus = plan.corpus_of(study)
@@ -95,7 +98,11 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
     job = _Job(planned, Task(corpus, planned.folds, study.seeds), console)
     new = not job.folder.exists()
     job.folder.mkdir(parents=True, exist_ok=True)
-    with lock.held(job.folder):
+    with (
+        files.mendable(job.folder, study.address),
+        lock.held(job.folder),
+        remote.held(study.address, job.folder, job.say) as job.mirror,
+    ):
         recorded = folders.enter(job.folder, job.study, job.describe())
         if folders.finished(job.folder, recorded):
             return job.outcome(already=True)
@@ -119,6 +126,11 @@ class _Job:
         self.method: Method = methods.get(self.study.method)
         self.spaces = search_spaces.get(self.study.method)
         self.device = "cpu"
+        self.mirror: remote.Mirror | None = None
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+        self.console.print(Text(text), soft_wrap=True)
 
     def describe(self) -> dict[str, Any]:
         """What is to be recorded of a new run."""
@@ -133,7 +145,7 @@ class _Job:
             classes=self.task.corpus.classes,
             defaults={name: paths(methods.config_of(name)()) for name in (self.study.method, *self.study.baselines)},
         )
-        return Writer(self.folder, frame)
+        return Writer(self.folder, frame, mirror=self.mirror.push if self.mirror else None)
 
     def outcome(self, writer: Writer | None = None, **state: bool) -> Outcome:
         """The counts as they are now."""
@@ -142,6 +154,7 @@ class _Job:
         best = writer.best()
         return Outcome(
             run=self.study.run_folder,
+            address=self.study.address,
             **{name: status.count(name) for name in ("done", "stopped", "failed")},  # type: ignore[arg-type]
             best=best["name"] if best else "",
             best_score=best["score"] if best else None,
@@ -196,7 +209,7 @@ class _Job:
         ended = [arm for arm in writer.arms.values() if writer.trials[arm.id]["status"] != "done"]
         self.retention.finish({key for arm in ended for key in self.keys(arm)})
         if not self.study.stages.shared:
-            shutil.rmtree(self.store.folder, ignore_errors=True)
+            self.store.clear()
 
     def _interrupt(self, stop: Stop) -> bool:
         """Ask for the end; whether this is the first time."""
@@ -221,7 +234,7 @@ class _Job:
 
     def _announce(self, writer: Writer, slots: Slots) -> None:
         over, again = len(writer.trials), len(writer.running)
-        parts = [f"run: {self.study.run_folder}", f"at most {self.planned.arms} arms, {slots.concurrent} at a time"]
+        parts = [f"run: {self.study.address}", f"at most {self.planned.arms} arms, {slots.concurrent} at a time"]
         if over or again:
             parts.append(f"{over} are over, {again} go on where they were")
         self.console.print(Text("; ".join(parts)), soft_wrap=True)

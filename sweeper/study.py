@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from search_spaces.change import apply, describe, did_you_mean, flatten
+from sweeper import address as addresses
 from sweeper import yamlfile
 from trainables.conditions import MODALITIES
 from trainables.errors import InputError
@@ -267,7 +268,7 @@ class Study(Section):
     stages: Stages = Stages()
     """Stages that runs share."""
     storage: str = Field("runs", min_length=1)
-    """Folder in which the run folder is made; ``~`` is the home folder."""
+    """Folder in which the run folder is made, or ``s3://bucket/prefix``; ``~`` is the home folder."""
 
     @model_validator(mode="before")
     @classmethod
@@ -283,6 +284,13 @@ class Study(Section):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
             raise ValueError("must be 1 to 100 letters, digits, dots, dashes or underscores, a letter or digit first")
         return name
+
+    @field_validator("storage")
+    @classmethod
+    def _known_place(cls, storage: str) -> str:
+        if addresses.is_remote(storage) and not addresses.is_s3(storage):
+            raise ValueError("must be a folder or s3://bucket/prefix (credentials come from the environment)")
+        return storage
 
     @field_validator("seeds", "modalities")
     @classmethod
@@ -317,17 +325,27 @@ class Study(Section):
 
     @property
     def run_folder(self) -> Path:
-        """Where the run's tables are written."""
+        """Where the run's tables are written on this machine; see `address`."""
+        if addresses.is_remote(self.storage):
+            return addresses.copy_of(self.address)
         return Path(self.storage).expanduser() / self.name
+
+    @property
+    def address(self) -> str:
+        """What the run is called in commands: its folder, or ``s3://bucket/prefix/name``."""
+        remote = addresses.is_remote(self.storage)
+        return addresses.join(self.storage, self.name) if remote else str(self.run_folder)
 
     @property
     def stage_folder(self) -> str:
         """Where trained stages are kept: a path, or ``s3://bucket/prefix``."""
+        remote = addresses.is_remote(self.storage)
         if not self.stages.shared:
-            return str(self.run_folder / "stages")
+            return f"{self.address}/stages" if remote else str(self.run_folder / "stages")
         folder = self.stages.folder
         if folder is None:
-            return str(self.run_folder.parent / ".stages")
+            # Of a run in a bucket too, so that another machine goes on in the middle of its arms.
+            return addresses.join(self.storage, ".stages") if remote else str(self.run_folder.parent / ".stages")
         return folder if "://" in folder else str(Path(folder).expanduser())
 
     def method_config(self) -> BaseModel:

@@ -89,7 +89,7 @@ class Claims:
             return True
         lease = max(held.lease, 4 * (now - held.renewed))
         try:
-            version = self._place.replace(key + CLAIM, _content(owner, lease), held.version)
+            version = self._place.replace(key + CLAIM, content_of(owner, lease), held.version)
         except OSError as error:
             log.warning("the claim of stage %s cannot be renewed: %s", key, error)
             version = held.version
@@ -113,7 +113,7 @@ class Claims:
             log.warning("the claim of stage %s cannot be removed, and will run out: %s", key, error)
 
     def _acquire(self, key: str, owner: str) -> str | None:
-        name, content = key + CLAIM, _content(owner, LEASE)
+        name, content = key + CLAIM, content_of(owner, LEASE)
         version = self._place.create(name, content)
         if version is not None:
             return version
@@ -124,8 +124,8 @@ class Claims:
 
     def _gone(self, key: str, seen: Small, owner: str) -> bool:
         """Whether the holder of a claim is no more, or is ``owner`` in an earlier attempt."""
-        holder = _holder(seen)
-        if holder.get("owner") == owner or _ended(holder):
+        holder = holder_of(seen)
+        if holder.get("owner") == owner or ended(holder):
             return True
         version, since = self._seen.get(key, ("", 0.0))
         if version != seen.version:
@@ -138,13 +138,15 @@ class Claims:
         self._looked.pop(key, None)
 
 
-def _content(owner: str, lease: float) -> bytes:
+def content_of(owner: str, lease: float) -> bytes:
+    """A claim of this process, other bytes each time."""
     # The time is read by nobody: it makes every renewal another file, also for a place that goes by content.
     now = time.time_ns()
     return json.dumps({"owner": owner, "host": _host(), "pid": os.getpid(), "lease": lease, "at": now}).encode()
 
 
-def _holder(seen: Small) -> dict[str, Any]:
+def holder_of(seen: Small) -> dict[str, Any]:
+    """What a claim says of its holder; empty where it cannot be read."""
     try:
         holder = json.loads(seen.content)
     except ValueError:
@@ -152,7 +154,8 @@ def _holder(seen: Small) -> dict[str, Any]:
     return holder if isinstance(holder, dict) else {}
 
 
-def _ended(holder: dict[str, Any]) -> bool:
+def ended(holder: dict[str, Any]) -> bool:
+    """Whether a holder ran on this host and is no more."""
     if holder.get("host") != _host():
         return False
     try:

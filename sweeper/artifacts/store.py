@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
@@ -13,6 +14,7 @@ from sweeper.artifacts import packing
 from sweeper.artifacts.claims import Claims
 from sweeper.artifacts.packing import Damaged, Recorded
 from sweeper.artifacts.place import TEMPORARY, place_of
+from sweeper.artifacts.place import Folder as LocalFolder
 from sweeper.artifacts.retention import FINISHED, PARTIAL, Kept, Retention, kept
 from trainables.errors import InputError
 
@@ -119,6 +121,14 @@ class Store:
     def retention(self, limit: int) -> Retention:
         """What a run's driver keeps the folder within ``limit`` bytes with."""
         return Retention(self._place, self.run, limit)
+
+    def clear(self) -> None:
+        """Remove all of it, as far as that is possible; for a folder that nobody shares."""
+        with suppress(OSError):
+            for entry in self._place.entries():
+                self._place.remove(entry.name)
+        if isinstance(self._place, LocalFolder):
+            shutil.rmtree(self._place.path, ignore_errors=True)
 
     def check(self) -> None:
         """Make sure that the folder can be written and read.

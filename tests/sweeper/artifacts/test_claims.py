@@ -136,7 +136,7 @@ def claimed_by_process(place, **changes):
     """A claim as another process leaves it."""
     command = [sys.executable, "-c", "import os; print(os.getpid())"]
     pid = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    content = json.loads(claims._content("a", LEASE)) | {"pid": pid} | changes
+    content = json.loads(claims.content_of("a", LEASE)) | {"pid": pid} | changes
     place.create(FILE, json.dumps(content).encode())
 
 
