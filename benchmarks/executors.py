@@ -6,11 +6,15 @@ A new way to run arms is one function and one line in `EXECUTORS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from plain.mi_infogan import now
 
-from sweeper.execute import Report, run_arm
+from sweeper.execute import Order, Report, course, run_arm
+from sweeper.pack import Pack
+from trainables.lockstep import shape
 from trainables.methods import Method
 from trainables.prepared import default_device
 from trainables.task import Task
@@ -51,4 +55,50 @@ def _stages(report: Report | None, dev: Mapping[str, list[list[float]]]) -> dict
     }
 
 
-EXECUTORS: dict[str, Executor] = {"arm by arm": one_by_one}
+def side_by_side(most: int) -> Executor:
+    """At most so many arms at a time, stacked where they are of one shape; the next begins when one ends."""
+
+    def run(arms: Sequence[Mapping[str, Any]], method: Method, task: Task) -> list[dict[str, Any]]:
+        pack, waiting, going = Pack(task, most), list(arms), dict[str, _Going]()
+        found: dict[str, dict[str, Any]] = {}
+        while waiting or going:
+            while waiting and len(going) < most:
+                arm = waiting.pop(0)
+                config = method.config.model_validate(arm["config"])
+                pack.add(arm["arm"], course(method, config, task), partial(_shape, method))
+                going[arm["arm"]] = _Going(sum(arm["epochs"].values()))
+            for name, word in pack.step(list(going)).items():
+                if isinstance(word, Exception):
+                    raise word
+                if going[name].hear(word):
+                    pack.drop(name)
+                    found[name] = {"arm": name, "stages": _stages(word, going.pop(name).dev)}
+        return [found[arm["arm"]] for arm in arms]
+
+    return run
+
+
+@dataclass
+class _Going:
+    """An arm under way: epochs left, and dev UAR of each row after each epoch, by stage."""
+
+    left: int
+    dev: dict[str, list[list[float]]] = field(default_factory=dict)
+
+    def hear(self, report: Report) -> bool:
+        """Take a report; whether it is the arm's last."""
+        self.left -= 1
+        if report.rows is not None:
+            self.dev.setdefault(report.stage, []).append(report.rows.tolist())
+        return not self.left
+
+
+def _shape(method: Method, order: Order) -> str | None:
+    return shape(method, order.stage, order.seat.config) if order.stage.vectors else None
+
+
+EXECUTORS: dict[str, Executor] = {
+    "arm by arm": one_by_one,
+    "4 side by side": side_by_side(4),
+    "16 side by side": side_by_side(16),
+}
