@@ -91,6 +91,12 @@ def private_token() -> None:
 
 def knock(address: str) -> None:
     """Refuse an address where nobody listens: Ray itself would try for minutes."""
+    if "@" in address:
+        # Not shown: it may be a password.
+        raise InputError(
+            "--address: holds a user name or password, which Ray does not take; give host:port, and the token in "
+            "~/.ray/auth_token"
+        )
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
         return
