@@ -13,6 +13,8 @@ from trainables.errors import InputError
 
 #: Words that are still worth listing in one line; beyond that, their sections are.
 _MOST = 16
+#: No count or size of anything is larger.
+_LARGEST = 2**31 - 1
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 
@@ -78,6 +80,8 @@ def apply(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
         check_path(path, fields)
         if isinstance(value, bool) and not isinstance(fields[path], bool):
             raise InputError(f"{path}: a truth value is not allowed here, found {value}")
+        if isinstance(value, int | float) and isinstance(fields[path], int) and abs(value) > _LARGEST:
+            raise InputError(f"{path}: must be at most {_LARGEST}, found {value:g}")
         _set(tree, path.split("."), value)
     try:
         return type(config).model_validate(tree)
@@ -124,12 +128,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def describe(error: ValidationError) -> str:
     """The first problem of a pydantic error in one line: ``path: what is expected, found <value>``."""
     first, *others = error.errors(include_url=False)
-    path = ".".join(str(part) for part in first["loc"] if not str(part).startswith("<"))
+    path = ".".join(str(part) for part in first["loc"] if part not in FORMS)
     found = "" if first["type"] == "missing" else f", found {_short(first['input'])}"
     more = f" (and {len(others)} more)" if others else ""
     return f"{path}: {_expected(first)}{found}{more}"
 
 
+#: What stands in pydantic's places for the form of a value that may have several.
+FORMS = ("<text>", "<mapping>", "<list>", "<number>", "<other>")
 _EXPECTED = {
     "missing": "is required",
     "tuple_type": "must be a list",
@@ -143,6 +149,7 @@ _EXPECTED = {
     "float_type": "must be a number",
     "float_parsing": "must be a number",
     "finite_number": "must be finite",
+    "invalid_key": "a key must be text, put it in quotes",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "literal_error": "must be {expected}",

@@ -178,6 +178,8 @@ def _check_unlabeled(study: Study, spaces: Spaces) -> None:
 
 
 def _check_baselines(study: Study) -> None:
+    if len(set(study.baselines)) < len(study.baselines):
+        raise InputError(f"baselines: must not hold a method twice, found {', '.join(study.baselines)}; remove one")
     for method in study.baselines:
         if method not in METHODS or method == study.method:
             others = [each for each in METHODS if each != study.method]

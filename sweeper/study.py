@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -27,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from search_spaces.change import apply, describe, did_you_mean, flatten
+from search_spaces.change import FORMS, apply, describe, did_you_mean, flatten
 from sweeper import address as addresses
 from sweeper import yamlfile
 from trainables.conditions import MODALITIES
@@ -51,8 +52,27 @@ def _form(value: Any) -> str:
     return "<number>" if isinstance(value, int | float) and not isinstance(value, bool) else "<other>"
 
 
-def _forms(message: str) -> Discriminator:
-    return Discriminator(_form, custom_error_type="form", custom_error_message=message)
+def _forms(message: str, word: str | None = None) -> Discriminator:
+    """The forms of a value; ``word`` is the only text among them."""
+
+    def form(value: Any) -> str:
+        return "<other>" if word is not None and isinstance(value, str) and value != word else _form(value)
+
+    return Discriminator(form, custom_error_type="form", custom_error_message=message)
+
+
+def _usable(path: str) -> str:
+    """A path that the system can at least be asked for."""
+    if not path.isprintable():
+        raise ValueError("must hold no control characters, such as line feeds or a zero byte")
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError("is in the home folder of somebody unknown here; write the folder out") from None
+    return path
+
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(_usable)]
 
 
 class Ranges(Section):
@@ -125,7 +145,7 @@ class Sensitivity(Section):
         Annotated[Literal["all"], Tag("<text>")]
         | Annotated[tuple[str, ...], Tag("<list>")]
         | Annotated[dict[str, tuple[Any, ...]], Tag("<mapping>")],
-        _forms("must be all, a list of fields, or fields with their values"),
+        _forms("must be all, a list of fields, or fields with their values", "all"),
     ] = "all"
     """``all`` grids of the method, some of them by field path, or values by field path."""
     around: Literal["best", "paper"] | None = None
@@ -156,12 +176,12 @@ class Resources(Section):
 
     concurrent: Annotated[
         Annotated[Literal["auto"], Tag("<text>")] | Annotated[StrictInt, Field(ge=1), Tag("<number>")],
-        _forms("must be auto or a whole number"),
+        _forms("must be auto or a whole number", "auto"),
     ] = "auto"
     """Arms at a time; ``auto`` fills the cluster."""
     side_by_side: Annotated[
         Annotated[Literal["auto"], Tag("<text>")] | Annotated[StrictInt, Field(ge=1), Tag("<number>")],
-        _forms("must be auto or a whole number"),
+        _forms("must be auto or a whole number", "auto"),
     ] = "auto"
     """Arms that are trained as one stack, with the CPUs and GPUs of one. Worth it for small corpora and on a GPU;
     ``auto`` is 1 on CPUs."""
@@ -169,7 +189,7 @@ class Resources(Section):
     """CPU cores of an arm."""
     gpus_per_trial: Annotated[
         Annotated[Literal["auto"], Tag("<text>")] | Annotated[float, Field(ge=0), Tag("<number>")],
-        _forms("must be auto or a number"),
+        _forms("must be auto or a number", "auto"),
     ] = "auto"
     """GPUs of an arm, shares allowed; ``auto`` decides from the cluster."""
 
@@ -203,7 +223,7 @@ Size = Annotated[ByteSize, BeforeValidator(_no_truth), PlainSerializer(_in_words
 class Stages(Section):
     """Trained stages, kept so that no arm of any run trains them again; may be written as the folder alone, or off."""
 
-    folder: str | None = Field(None, min_length=1)
+    folder: Place | None = None
     """A folder that runs share, or ``s3://bucket/prefix``; ``.stages`` beside the run folder when left out."""
     limit: Size = ByteSize(20_000_000_000)
     """What was used least recently is removed above this, but nothing that a run still needs."""
@@ -230,7 +250,7 @@ class Study(Section):
 
     name: str
     """Name of the run folder: letters, digits, dots, dashes and underscores, at most 100."""
-    corpus: str = Field(min_length=1)
+    corpus: Place
     """A folder of Parquet files, or ``builtin``."""
     method: str
     """Name of the method (`sweeper list`)."""
@@ -242,9 +262,18 @@ class Study(Section):
     """What is used of the corpus; None takes all it has."""
     features: dict[str, str] | None = None
     """Feature column by modality, where the corpus has several."""
-    where: dict[str, str | tuple[str, ...]] | None = None
+    where: (
+        dict[
+            str,
+            Annotated[
+                Annotated[str, Tag("<text>")] | Annotated[tuple[str, ...], Tag("<list>")],
+                _forms("must be text, or a list of texts"),
+            ],
+        ]
+        | None
+    ) = None
     """Use only utterances with these values of these columns, such as ``{scenario: improvised}``."""
-    unlabeled: str | None = Field(None, min_length=1)
+    unlabeled: Place | None = None
     """A second corpus, whose utterances a semi-supervised method trains on without their labels."""
     config: dict[str, Any] = Field({})
     """Fixed changes to the paper's defaults, nested as the method's config."""
@@ -267,7 +296,7 @@ class Study(Section):
     """Failed arms."""
     stages: Stages = Stages()
     """Stages that runs share."""
-    storage: str = Field("runs", min_length=1)
+    storage: Place = "runs"
     """Folder in which the run folder is made, or ``s3://bucket/prefix``; ``~`` is the home folder."""
 
     @model_validator(mode="before")
@@ -460,7 +489,7 @@ def _validate(data: Mapping[str, Any]) -> Study:
 
 def _unknown_key(keys: list[str]) -> str:
     model: Any = Study
-    keys = [key for key in keys if not key.startswith("<")]
+    keys = [key for key in keys if key not in FORMS]
     for key in keys[:-1]:
         annotation = model.model_fields[key].annotation if key in model.model_fields else Ranges
         kinds = [each for each in getattr(annotation, "__args__", (annotation,)) if isinstance(each, type)]

@@ -12,18 +12,49 @@ import yaml
 
 from trainables.errors import InputError
 
+#: Sections within sections that are still believable, and values that are, aliases written out.
+_DEEPEST, _MOST = 20, 20_000
+#: A study is a few kB; this much takes seconds to read.
+_LARGEST = 200_000
+#: Whole numbers of more bits fit nowhere, and the largest cannot even be shown.
+_BITS = 63
+
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe subset, where ``1e-4`` is a number (YAML 1.1 takes it for text)."""
+    """YAML's safe subset, where ``1e-4`` is a number (YAML 1.1 takes it for text), within limits.
+
+    What is wrong with a value is a `yaml.YAMLError` with its line, whatever Python says of it.
+    """
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """As the base, but not without end."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _refusal(f"is nested in more than {_DEEPEST} levels; write it flatter", self.peek_event())
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """As the base."""
+        try:
+            value = super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            raise _refusal(f"{str(node.value)[:40]!r} is no {node.tag.rpartition(':')[2]}; correct it", node) from None
+        if isinstance(value, int) and value.bit_length() > _BITS:
+            raise _refusal("a number of that many digits fits nowhere; correct it", node)
+        return value
 
 
+# What no key takes: a set has another order in each process, bytes would pass for text.
+_Loader.yaml_constructors = {
+    tag: each for tag, each in _Loader.yaml_constructors.items() if not str(tag).endswith((":set", ":binary"))
+}
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
-
-
-#: Sections within sections that are still believable.
-_DEEPEST = 20
 
 
 @dataclass(frozen=True)
@@ -56,18 +87,13 @@ def read(path: str | Path) -> Document:
         InputError: If the file cannot be read, is no YAML, is no mapping, or gives a key twice.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file{_others(path)}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({error})") from None
-    node = _compose(path, text)
+    text = _text(path)
+    node, data = _load(text, str(path))
     if not isinstance(node, yaml.MappingNode):
         raise InputError(f"{path}: must hold keys and values (key: value), holds {_kind(node)}")
     places: dict[str, str] = {}
     _walk(path, node, "", places)
-    return Document(path, parse(text, str(path)), places)
+    return Document(path, data, places)
 
 
 def parse(text: str, place: str) -> Any:
@@ -76,11 +102,7 @@ def parse(text: str, place: str) -> Any:
     Raises:
         InputError: If it is no YAML; the message starts with ``place``.
     """
-    try:
-        # A SafeLoader with one more number format: constructs plain data only.
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{place}: no valid YAML, {_reason(error)}") from None
+    return _load(text, place)[1]
 
 
 def override(document: Document, assignments: Sequence[str]) -> Document:
@@ -114,19 +136,59 @@ def dump(data: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=100)
 
 
-def _compose(path: Path, text: str) -> yaml.Node | None:
+def _text(path: Path) -> str:
     try:
-        return yaml.compose(text, Loader=_Loader)
+        with path.open("rb") as stream:
+            content = stream.read(_LARGEST + 1)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file{_others(path)}") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder and cannot be read; name a file of YAML{_others(path / 'x')}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name a file of YAML") from None
+    if len(content) > _LARGEST:
+        raise InputError(f"{path}: is larger than {_LARGEST // 1000} kB, which no such file is; a study is a few kB")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: cannot be read as text (byte {error.start} is no UTF-8); name a file of YAML, saved as UTF-8"
+        ) from None
+
+
+def _load(text: str, place: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a piece of YAML, and its value: plain data only."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, None
+        _size(node, {})
+        return node, loader.construct_document(node)
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: no valid YAML, {_reason(error)}") from None
+        raise InputError(f"{place}: no valid YAML, {_reason(error)}") from None
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for, every alias written out; refused where they are too many, or endless."""
+    if id(node) not in known:
+        known[id(node)] = _MOST  # an alias of what it is in finds this
+        below = node.value if isinstance(node, yaml.CollectionNode) else ()
+        each = (part for item in below for part in (item if isinstance(item, tuple) else (item,)))
+        known[id(node)] = 1 + sum(_size(part, known) for part in each)
+    if known[id(node)] > _MOST:
+        raise _refusal(f"aliases stand for more than {_MOST} values, or for themselves; write it out", node)
+    return known[id(node)]
+
+
+def _refusal(problem: str, at: Any) -> yaml.YAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
 
 
 def _walk(path: Path, node: yaml.Node, prefix: str, places: dict[str, str]) -> None:
     """Note the line of every key below a node, and refuse a key given twice."""
     if not isinstance(node, yaml.MappingNode):
         return
-    if prefix.count(".") > _DEEPEST:
-        raise InputError(f"{path}: sections within sections without end; does an alias point at itself?")
     for key, value in node.value:
         name, line = f"{prefix}{key.value}", key.start_mark.line + 1
         if name in places and key.value != "<<":

@@ -313,7 +313,7 @@ SET = [
     ("scheduler.reduction_factor=1", "scheduler.reduction_factor: must be at least 2"),
     ("scheduler.applies_to=[reference]", "scheduler.applies_to.0: must be 'search', 'ablation'"),
     ("resources.concurrent=0", "resources.concurrent: must be at least 1"),
-    ("resources.concurrent=many", "resources.concurrent: must be 'auto'"),
+    ("resources.concurrent=many", "resources.concurrent: must be auto or a whole number"),
     ("resources.gpus_per_trial=-1", "resources.gpus_per_trial: must be at least 0"),
     ("resources.cpus_per_trial=0", "resources.cpus_per_trial: must be above 0"),
     ("failures.retries=-1", "failures.retries: must be at least 0"),
@@ -357,7 +357,7 @@ FILES = [
     ("just words\n", "holds a single value"),
     ("name: [\n", "no valid YAML, line"),
     ("name: !!python/object/apply:os.getcwd []\n", "no valid YAML"),
-    ("a: &a {b: *a}\n", "without end"),
+    ("a: &a {b: *a}\n", "aliases stand for"),
     ("name: 2024-99-99\n", "no valid YAML"),
     ("1: x\n", ""),
 ]  # fmt: skip
@@ -380,7 +380,7 @@ def test_a_missing_file_names_what_is_beside_it(file):
 
 
 def test_a_folder_or_a_binary_file_is_no_study(tmp_path):
-    with pytest.raises(InputError, match="cannot be read as text"):
+    with pytest.raises(InputError, match="is a folder and cannot be read"):
         load(tmp_path)
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(InputError, match="cannot be read as text"):

@@ -1,0 +1,87 @@
+"""Every bad input is answered in one line that names place, expectation and remedy, and changes nothing.
+
+The inputs stand in the tables `cases_*.py`, one line each.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import cases_study
+import pytest
+from bad_case import Case, sound
+
+from sweeper import cli
+
+CASES = (*cases_study.CASES,)
+#: Longer answers are not read.
+_LONGEST = 1000
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of everything that a case can spoil."""
+    folder = tmp_path_factory.mktemp("sound")
+    sound(folder)
+    return folder
+
+
+def _listing(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file and folder below, with size and time of change; of folders only that they are there."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        about = path.lstat()
+        found[str(path.relative_to(folder))] = (0, 0) if path.is_dir() else (about.st_size, about.st_mtime_ns)
+    return found
+
+
+def _taken(address: str | None) -> None:
+    raise AssertionError("what is bad was taken for good: arms would have been run")
+
+
+def _call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    monkeypatch.setattr(sys, "argv", ["sweeper", *arguments])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return left.value.code
+
+
+def _problems(case: Case, code: object, out: str, err: str) -> list[str]:
+    found = [f"does not say {word!r}" for word in case.says if word.casefold() not in err.casefold()]
+    if code != 2:
+        found.append(f"exit code {code}")
+    if out or not err.startswith("error: ") or not err.endswith("\n") or not err[:-1].isprintable():
+        found.append(f"is no single line; standard output: {out!r}")
+    if len(err) > _LONGEST:
+        found.append(f"has {len(err)} characters")
+    return found
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_bad_input_is_answered_in_one_line_and_changes_nothing(
+    case: Case,
+    template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("study.yaml", "toy", *case.parts):
+        copy = shutil.copytree if (template / name).is_dir() else shutil.copy2
+        copy(template / name, tmp_path / name)
+    case.spoil(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sweeper.connect.cluster", _taken)
+    before = _listing(tmp_path)
+    code = _call(monkeypatch, *case.command)
+    out, err = capsys.readouterr()
+    problems = _problems(case, code, out, err)
+    if _listing(tmp_path) != before:
+        problems.append(f"changed: {sorted(set(_listing(tmp_path).items()) ^ set(before.items()))}")
+    assert not problems, err
+
+
+def test_cases_have_names_of_their_own() -> None:
+    names = [case.name for case in CASES]
+    assert sorted(set(names)) == sorted(names)
