@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,6 +49,24 @@ def cluster(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def capacity() -> dict[str, float]:
+    """CPUs and GPUs that the cluster has, or would have once its autoscaler has brought all nodes it may."""
+    now = ray.cluster_resources()
+    most = _most()
+    return {name: max(now.get(name, 0.0), most.get(name, 0.0)) for name in ("CPU", "GPU")}
+
+
+def _most() -> dict[str, float]:
+    """What the autoscaler may bring, where there is one that says so and stops somewhere."""
+    from ray._private import state
+
+    # Private, but what Ray's own libraries ask; a Ray that no longer has it leaves us with what is there.
+    with suppress(AttributeError):
+        stated = state.state.get_max_resources_from_cluster_config() or {}
+        return {name: float(each) for name, each in stated.items() if each < sys.maxsize}
+    return {}
 
 
 def _connect(address: str) -> None:

@@ -175,7 +175,7 @@ class _Job:
                 stack.enter_context(connect.cluster(address))
                 # After Ray, which sets a handler of its own that ends the process.
                 stack.enter_context(process.signals(lambda: self._interrupt(stop)))
-                slots = layout(self.study, ray.cluster_resources())
+                slots = layout(self.study, connect.capacity())
                 self._announce(writer, slots)
                 stack.enter_context(progress)
                 self._tune(writer, progress, stop, slots)
