@@ -22,14 +22,14 @@ class Story:
         from tiny_method.method import METHOD
 
         rows = tuple((fold.name, seed) for fold, seed in task.rows)
-        self.frame = Frame(rows, task.tested, task.corpus.classes, {"tiny": paths(Config())})
+        defaults = {"tiny": paths(Config())}
+        self.frame = Frame(rows=rows, tested=task.tested, classes=task.corpus.classes, defaults=defaults)
         self.arms, self.reports = [], {}
         for number, rate in enumerate((0.1, 0.2, 0.3, 0.4)):
             config = apply(Config(), {"learn.epochs": 2, "learn.rate": rate})
             kind = "search" if number else "reference"
-            arm = Arm(
-                arm_id("tiny", config), "tiny", kind, f"arm {number}", config.model_dump(mode="json"), "", None, None
-            )
+            known = {"id": arm_id("tiny", config), "method": "tiny", "kind": kind, "name": f"arm {number}"}
+            arm = Arm(config=config.model_dump(mode="json"), **known)
             self.arms.append(arm)
             self.reports[arm.id] = tuple(run_arm(METHOD, config, task))
 
