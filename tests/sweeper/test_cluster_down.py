@@ -26,7 +26,7 @@ def world(tmp_path, monkeypatch):
         calls = tmp_path / "calls"
         for name, body in (("ssh", ssh), ("python", ray)):
             path = tmp_path / name
-            path.write_text(f'#!/bin/sh\nprintf '%s\\n' "{name} $*" >> {calls}\n{body}\n')
+            path.write_text(f'#!/bin/bash\necho "{name} $*" >> {calls}\n{body}\n')
             path.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
         monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
