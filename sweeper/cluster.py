@@ -15,9 +15,9 @@ from typing import Any
 from sweeper import yamlfile
 from trainables.errors import InputError
 
-#: Run on each host; silent and 0 if no process of Ray is left. In a login shell, where ``ray`` is on the path.
+#: Run on each host, in a shell as Ray's own; silent and 0 if no process of Ray is left.
 _STOP = (
-    "ray stop --grace-period 10 >/dev/null 2>&1; ray stop --force >/dev/null 2>&1; "
+    "source ~/.bashrc; ray stop --grace-period 10 >/dev/null 2>&1; ray stop --force >/dev/null 2>&1; "
     """left=$(pgrep -u "$(id -u)" -x 'raylet|gcs_server'); state=$?; """
     """test $state -eq 1 || { echo "still runs: ${left:-unknown, pgrep says $state}" | tr '\\n' ' '; exit 3; }"""
 )
@@ -70,7 +70,6 @@ def _stop(host: str, auth: Mapping[str, Any]) -> str:
     key = ["-i", str(Path(auth["ssh_private_key"]).expanduser())] if auth.get("ssh_private_key") else []
     proxy = ["-o", f"ProxyCommand={auth['ssh_proxy_command']}"] if auth.get("ssh_proxy_command") else []
     where = f"{auth['ssh_user']}@{host}" if auth.get("ssh_user") else host
-    # The same shell as Ray's own: a login shell that reads ~/.bashrc.
     command = [*_SSH, *key, *proxy, where, f"bash --login -i -c {shlex.quote(_STOP)}"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
