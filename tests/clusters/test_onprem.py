@@ -17,13 +17,13 @@ from sweeper import results
 ASKED = "SWEEPER_CLUSTER_TESTS"
 ONPREM = labs.ROOT / "clusters" / "onprem.yaml"
 PORT = 6379
-#: Eight arms of some seconds each, with nothing taken from another run.
+#: Eight arms of about half a minute each, with nothing taken from another run.
 STUDY = {
     "corpus": "builtin",
     "method": "concat_mlp",
     "protocol": "leave-one-session-out",
     "seeds": [0, 1],
-    "config": {"classify": {"epochs": 60}},
+    "config": {"classify": {"epochs": 250}},
     "sensitivity": {
         "parameters": {"classify.learning_rate": [1e-4, 2e-4, 5e-4, 2e-3, 5e-3, 1e-2, 2e-2]},
         "around": "paper",
