@@ -9,10 +9,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
 
 from trainables.errors import InputError
+
+#: A log is turned over at this size.
+LOG_BYTES = 20_000_000
 
 
 @contextmanager
@@ -44,8 +48,8 @@ def signals(stop: Callable[[], bool]) -> Iterator[None]:
 
 @contextmanager
 def quiet(folder: Path) -> Iterator[None]:
-    """Send what Ray, Optuna and we log to the run's ``sweeper.log``."""
-    handler = logging.FileHandler(folder / "sweeper.log", encoding="utf-8")
+    """Send what Ray, Optuna and we log to the run's ``sweeper.log``; the older half of a long one is ``.1``."""
+    handler = RotatingFileHandler(folder / "sweeper.log", maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
     # On a full disk the log ends, and nothing else: what cannot be written of a run is said once.
     handler.handleError = lambda record: None  # type: ignore[method-assign]
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +15,20 @@ from ray.exceptions import RayActorError
 
 from sweeper.arms import Arm
 from sweeper.artifacts.retention import Retention
-from sweeper.failure import reason, why
+from sweeper.failure import blameless, cause, died, last_lines, reason, why
+from sweeper.hanging import Watch
 from sweeper.progress import Progress
 from sweeper.results import Writer
 from sweeper.searcher import StudySearcher
-from sweeper.study import Study
+from sweeper.study import Study, duration
 from trainables.errors import InputError
 
 log = logging.getLogger(__name__)
+
+#: Why arms failed, with the last lines of what they said.
+FAILURES = "failures.log"
+#: Lines kept of each.
+LINES = 30
 
 
 class Stop(tune.Stopper):
@@ -57,6 +66,7 @@ class Recorder(tune.Callback):
         stop: Is told when too many arms failed.
         retention: Keeps the stages within their limit.
         keys: The stages of an arm.
+        trainers: Actors that train the arms, where workers share them.
     """
 
     def __init__(
@@ -69,7 +79,12 @@ class Recorder(tune.Callback):
         *,
         retention: Retention,
         keys: Callable[[Arm], list[str]],
+        trainers: Sequence[Any] = (),
     ) -> None:
+        self._trainers, self._watch = trainers, Watch(study.failures.hang, trainers)
+        self._counted: Counter[str] = Counter()
+        self._hung: set[str] = set()
+        self._failed = 0
         self._study, self._retention, self._keys = study, retention, keys
         self._writer, self._searcher, self._progress, self._stop = writer, searcher, progress, stop
         self._ended: set[str] = set()
@@ -83,6 +98,8 @@ class Recorder(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker begins an arm, for the first time or again."""
+        self._hung.discard(arm_of(trial))
+        self._watch.begins(arm_of(trial), trial.temporary_state.ray_actor, trial.config["place"])
         self._guard(lambda: self._writer.attempt(arm_of(trial)))
 
     def on_trial_result(
@@ -90,24 +107,28 @@ class Recorder(tune.Callback):
     ) -> None:
         """An epoch is over. The report is taken out of the result, so that Tune does not keep it."""
         report = result.pop("report", None)
+        self._watch.hears(arm_of(trial))
         if "failure" in result:
             self._failures[arm_of(trial)] = result["failure"]
-            log.error("arm %s failed: %s\n%s", arm_of(trial), result["failure"], result.pop("trace", ""))
+            self._tell(arm_of(trial), result["failure"], result.pop("trace", ""))
         elif report is not None:
             host = str(result.get("hostname", ""))
             self._guard(lambda: self._writer.report(arm_of(trial), report, host))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """An arm ran to its end, was stopped early, or said that it failed."""
+        self._leave(trial)
         self._guard(lambda: self._complete(arm_of(trial)))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """An arm's worker died or raised, and no retry is left."""
-        self._guard(lambda: self._give_up(arm_of(trial), _error_of(trial)))
+        """An arm's worker died or raised."""
+        self._leave(trial)
+        self._guard(lambda: self._try_again(trial, _error_of(trial)))
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune's loop went round once."""
         self.check()
+        self._hung.update(self._watch.ends())
         self._writer.flush()
         self._progress.update()
         if self._retention.due:
@@ -121,14 +142,49 @@ class Recorder(tune.Callback):
         else:
             self._over(arm, "done" if report is not None and report.done else "stopped", "")
 
-    def _give_up(self, arm: str, error: BaseException) -> None:
+    def _leave(self, trial: Any) -> None:
+        """An arm left its worker; its trainer may not have noticed."""
+        self._watch.forgets(arm_of(trial))
+        if self._trainers:
+            self._trainers[trial.config["place"] % len(self._trainers)].drop.remote(trial.trial_id)
+
+    def _try_again(self, trial: Any, error: BaseException) -> None:
+        """Hand an arm out once more, or give it up.
+
+        Not left to Tune, which knows no difference between an arm whose process died of it and one that was beside
+        it: where a shared trainer died, all its arms are begun again alone, and only what happens to them there counts.
+        """
+        arm = arm_of(trial)
         if isinstance(error, RayActorError) and "creation task" in str(error):
             # Nothing of the arm was run yet, and no other arm would fare better.
             raise InputError(
                 f"Ray's workers cannot start ({reason(error)}); is everything installed on all nodes? "
                 f"`sweeper resume {self._study.address}` goes on once it is"
             )
-        self._over(arm, "failed", why(error))
+        told = self._why(arm, error)
+        in_company = bool(self._trainers) and not trial.config["alone"]
+        if not blameless(error) and not (in_company and died(error)):
+            self._counted[arm] += 1
+        trace = "" if died(error) else str(cause(error))
+        self._tell(arm, told, trace or last_lines(trial.node_ip, trial.last_result.get("pid")))
+        if self._counted[arm] > self._study.failures.retries:
+            self._over(arm, "failed", told)
+        else:
+            self._searcher.again(arm)
+
+    def _why(self, arm: str, error: BaseException) -> str:
+        if arm not in self._hung:
+            return why(error)
+        self._hung.discard(arm)
+        return f"no epoch for {duration(self._study.failures.hang or 0)} (failures.hang); its process was killed"
+
+    def _tell(self, arm: str, why: str, lines: str) -> None:
+        """Keep what is known of a failure where no log's end cuts it off."""
+        name = self._writer.arms[arm].name
+        log.error("arm %s (%s) failed: %s\n%s", arm, name, why, lines)
+        with suppress(OSError), (self._writer.folder / FAILURES).open("a", encoding="utf-8") as file:
+            shown = "".join(f"    {line}\n" for line in lines.splitlines()[-LINES:])
+            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} arm {arm} ({name}): {why}\n{shown}")
 
     def _over(self, arm: str, status: Any, why: str) -> None:
         row = self._writer.finish(arm, status, why)
@@ -137,7 +193,9 @@ class Recorder(tune.Callback):
         if status != "done":
             self._ended.update(self._keys(self._writer.arms[arm]))
         limit = self._study.failures.limit
-        self._stop.too_many = limit is not None and self._writer.counts["failed"] >= limit
+        # Of this invocation: whoever goes on with a run that was given up wants more than one arm of it.
+        self._failed += status == "failed"
+        self._stop.too_many = limit is not None and self._failed >= limit
 
     def _needed(self) -> set[str]:
         """Stages that an arm may still ask for: of the arms under way or to come, and of what those to come are

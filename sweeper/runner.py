@@ -244,8 +244,17 @@ class _Job:
     def _tune(self, writer: Writer, progress: Progress, stop: Stop, slots: Slots) -> None:
         self.device = "cuda" if slots.gpus else "cpu"
         searcher = StudySearcher(self.study, self.spaces, self.planned.space, writer, slots.concurrent, slots.trainers)
-        recorder = Recorder(self.study, writer, searcher, progress, stop, retention=self.retention, keys=self.keys)
-        trainable = self._trainable(slots)
+        trainers, trainable = self._trainable(slots)
+        recorder = Recorder(
+            self.study,
+            writer,
+            searcher,
+            progress,
+            stop,
+            retention=self.retention,
+            keys=self.keys,
+            trainers=trainers,
+        )
         with (
             process.environment({**connect.ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent)}),
             tempfile.TemporaryDirectory(prefix="sweeper-") as scratch,
@@ -260,7 +269,8 @@ class _Job:
                 stop=stop,
                 callbacks=[recorder],
                 reuse_actors=True,
-                max_failures=self.study.failures.retries,
+                # Whether an arm is tried again says the recorder.
+                max_failures=0,
                 raise_on_failed_trial=False,
                 verbose=0,
                 trial_name_creator=arm_of,
@@ -268,8 +278,8 @@ class _Job:
             )
         recorder.check()
 
-    def _trainable(self, slots: Slots) -> Any:
-        """What Tune runs: workers that train, or light ones that share trainers."""
+    def _trainable(self, slots: Slots) -> tuple[list[Any], Any]:
+        """What Tune runs: workers that train, or light ones that share trainers, and those."""
         made_of = {
             "modules": {name: methods.METHODS[name] for name in (self.study.method, *self.study.baselines)},
             "store": self.store,
@@ -279,13 +289,14 @@ class _Job:
         if slots.each == 1:
             resources = {"CPU": slots.cpus} | ({"GPU": slots.gpus} if slots.gpus else {})
             own = tune.with_parameters(ArmTrainable, task=self.task, own=made_of)
-            return tune.with_resources(own, resources)
+            return [], tune.with_resources(own, resources)
         actor = ray.remote(Trainer).options(
-            num_cpus=slots.cpus, num_gpus=slots.gpus, max_concurrency=slots.each + 2, max_restarts=-1
+            num_cpus=slots.cpus, num_gpus=slots.gpus, max_concurrency=2 * slots.each + 2, max_restarts=-1
         )
         trainers = [actor.remote(task=ray.put(self.task), **made_of) for _ in range(slots.trainers)]
         # Tune refuses a worker that asks for nothing at all.
-        return tune.with_resources(tune.with_parameters(ArmTrainable, trainers=trainers), {"memory": 1.0})
+        light = tune.with_resources(tune.with_parameters(ArmTrainable, trainers=trainers), {"memory": 1.0})
+        return trainers, light
 
 
 def _state(stop: Stop) -> str:

@@ -92,6 +92,7 @@ class StudySearcher(Searcher):
         self._suggester = Suggester(space, study.search) if study.search and space else None
         self._names: dict[str, str] = {}
         self._live: dict[str, int] = {}
+        self._alone: set[str] = set()
         self._exhausted = False
         self._queue: list[Arm] = []
         self._planned: set[str] = set()
@@ -110,7 +111,25 @@ class StudySearcher(Searcher):
         place = min(range(self._places), key=list(self._live.values()).count)
         self._live[arm.id] = place
         config = json.dumps(arm.config)
-        return {"arm": arm.id, "method": arm.method, "kind": arm.kind, "config": config, "place": place}
+        alone = arm.id in self._alone
+        return {
+            "arm": arm.id,
+            "method": arm.method,
+            "kind": arm.kind,
+            "config": config,
+            "place": place,
+            "alone": alone,
+        }
+
+    def again(self, arm: str) -> None:
+        """Hand out an arm once more, before new ones, and to be trained beside no other.
+
+        Args:
+            arm: Its id.
+        """
+        self._live.pop(arm, None)
+        self._alone.add(arm)
+        self._again.append(self._writer.arms[arm])
 
     def over(self, row: Row) -> None:
         """Take note of an arm that is over.

@@ -194,13 +194,40 @@ class Resources(Section):
     """GPUs of an arm, shares allowed; ``auto`` decides from the cluster."""
 
 
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def _seconds(value: Any) -> Any:
+    """A time as people write it, in seconds."""
+    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*(s|min|h)\s*", value) if isinstance(value, str) else None
+    seconds = float(found[1]) * _UNITS[found[2]] if found else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 1e9:
+        raise ValueError("must be seconds, or a time such as 30 min or 2 h")
+    return float(seconds)
+
+
+def duration(seconds: float) -> str | float:
+    """Seconds as people write them, where that says it exactly."""
+    for unit, scale in reversed(_UNITS.items()):
+        if seconds % scale == 0:
+            return f"{seconds / scale:g} {unit}"
+    return seconds
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), PlainSerializer(duration)]
+
+
 class Failures(Section):
     """What happens when an arm fails."""
 
     retries: StrictInt = Field(1, ge=0)
     """How often an arm whose worker died is tried again."""
     limit: StrictInt | None = Field(None, ge=1)
-    """Stop the run after so many failed arms; None never stops."""
+    """Stop the run after so many failed arms, and again after so many more when it is gone on with; None never
+    stops."""
+    hang: Duration | None = 3600.0
+    """An arm that reports no epoch for so long is ended and counts as one whose worker died: seconds, or text such as
+    ``30 min``; None waits for ever."""
 
 
 def _no_truth(value: Any) -> Any:

@@ -24,9 +24,11 @@ from trainables.methods import Method
 from trainables.task import Task
 
 #: May pass when tried again; everything else would fail the same way.
-_PASSING = (OSError, torch.OutOfMemoryError)
+_PASSING = (OSError, MemoryError, torch.OutOfMemoryError)
 #: Seconds that arms who have asked for their next epoch wait at most for those who have not, to be trained together.
 GRACE = 1.0
+#: Seconds after which an arm that waits for another's stage says that it is still there.
+SIGN = 10.0
 
 
 class Trainer:
@@ -50,25 +52,40 @@ class Trainer:
         self._busy = False
         self._asking: dict[str, None] = {}
         self._said: dict[str, Report | Exception] = {}
+        self._door: dict[str, bool] = {}
+        self._lonely = ""
 
-    def begin(self, arm: str, method: str, settings: str) -> None:
+    def begin(self, arm: str, method: str, settings: str, *, owner: str = "", alone: bool = False) -> None:
         """Take in an arm; one of that name is dropped.
 
         Args:
-            arm: Its id.
+            arm: What it is called here.
             method: Name of its method.
             settings: Its config, JSON.
+            owner: Its id, if that is another.
+            alone: Whether it is to be trained beside no other: it is waited until those there have gone, and others
+                are kept out until it has. An arm in whose company a trainer died is, so that the one that did it dies
+                alone next time.
         """
         chosen = self._methods[method]
-        with self._still():
+        with self._turn:
+            self._door[arm] = alone
+            self._turn.wait_for(lambda: arm not in self._door or self._may_enter(arm))
+            if self._door.pop(arm, None) is None:
+                return  # Dropped while it waited.
+            self._lonely = arm if alone else ""
             self._said.pop(arm, None)
-            self._pack.add(arm, self._course(arm, chosen, settings), partial(_shape, chosen))
+            self._pack.add(arm, self._course(owner or arm, chosen, settings), partial(_shape, chosen))
 
     def drop(self, arm: str) -> None:
         """Let go of an arm."""
+        with self._turn:
+            self._door.pop(arm, None)
+            self._turn.notify_all()
         with self._still():
             self._pack.drop(arm)
             self._said.pop(arm, None)
+            self._turn.notify_all()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
@@ -78,6 +95,8 @@ class Trainer:
         An arm that cannot go on is told of by a ``failure``; only what may pass is raised.
         """
         said = self._next(arm)
+        if said is None:
+            return {"waiting": True}
         if isinstance(said, Report):
             told = {"budget": said.budget, "done": said.done, "report": cloudpickle.dumps(said)}
             return told if said.dev_uar is None else {**told, "dev_uar": said.dev_uar}
@@ -85,21 +104,38 @@ class Trainer:
             raise said
         return {"done": True, "failure": reason(said), "trace": "".join(traceback.format_exception(said))}
 
-    def _next(self, arm: str) -> Report | Exception:
+    def _next(self, arm: str) -> Report | Exception | None:
         """Whoever asks first trains for all who ask; the others wait for what it brings."""
+        asked = time.monotonic()
         with self._turn:
-            if arm not in self._pack:
-                raise OSError("whoever trained it has gone, and was begun anew")
             self._asking[arm] = None
             self._turn.notify_all()
             while arm not in self._said:
                 if self._busy:
                     self._turn.wait()
                     continue
+                if arm not in self._pack:
+                    del self._asking[arm]
+                    raise OSError("whoever trained it has gone, and was begun anew")
                 self._turn.wait_for(lambda: self._busy or self._everybody, timeout=GRACE)
                 if not self._busy and arm not in self._said:
                     self._lead()
+                if time.monotonic() - asked > SIGN and self._only_waits(arm):
+                    del self._asking[arm]
+                    return None
             return self._said.pop(arm)
+
+    def _only_waits(self, arm: str) -> bool:
+        """Whether an arm's stage is trained elsewhere."""
+        return not self._busy and arm in self._asking and self._pack.waiting([arm])
+
+    def _may_enter(self, arm: str) -> bool:
+        if self._busy:
+            return False
+        if self._door[arm]:
+            others = len(self._pack) - (arm in self._pack)
+            return not others and next(name for name, alone in self._door.items() if alone) == arm
+        return self._lonely not in self._pack and not any(self._door.values())
 
     @contextmanager
     def _still(self) -> Iterator[None]:
@@ -131,8 +167,8 @@ class Trainer:
             self._busy = False
             self._turn.notify_all()
         for name, word in said.items():
-            del self._asking[name]
-            self._said[name] = word
+            if self._asking.pop(name, "") is None:
+                self._said[name] = word
 
 
 def _shape(method: Method, order: Order) -> str | None:

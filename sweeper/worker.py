@@ -6,17 +6,22 @@ A worker trains its arm itself, or asks the trainer that it shares with others; 
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import ray
 from ray import tune
+from ray.exceptions import RayActorError
+
+#: Seconds until a trainer that is away is asked again.
+AWAY = 1.0
 
 
 class Training(Protocol):
     """Whoever trains arms: see `sweeper.trainer.Trainer`."""
 
-    def begin(self, arm: str, method: str, settings: str) -> None:
+    def begin(self, name: str, method: str, settings: str, *, owner: str, alone: bool) -> None:
         """Take in an arm."""
 
     def step(self, arm: str) -> dict[str, Any]:
@@ -33,6 +38,8 @@ class ArmTrainable(tune.Trainable):
     pass (the worker's death, a full device, a file system's trouble) is left to Tune's retries.
     """
 
+    _begun: bool
+
     def setup(
         self,
         config: dict[str, Any],
@@ -44,32 +51,40 @@ class ArmTrainable(tune.Trainable):
         """Prepare the process and begin its first arm.
 
         Args:
-            config: ``arm`` (id), ``method`` (name), ``config`` (JSON) and ``place``, the number of its trainer.
+            config: ``arm`` (id), ``method`` (name), ``config`` (JSON), ``place`` (the number of its trainer) and
+                ``alone`` (whether to be trained beside no other).
             trainers: Actors that train arms, where workers share them.
             task: Else corpus, folds and seeds, from the object store without a copy,
             own: and what else this process's own trainer is made of.
         """
         self._trainers: list[Training] = [_Elsewhere(each) for each in trainers] or [_here(task, own or {})]
-        self._begin(config)
+        self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin the next arm in the same process."""
         self.cleanup()
-        self._begin(new_config)
+        self._take(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
         """Train one epoch, or take it from the store."""
-        told = self._trainer.step(self._arm)
+        if not self._begun:
+            # Not when it is taken: a worker whose trainer is away would count as one that cannot start.
+            asked = self._asked
+            self._trainer.begin(self._name, asked["method"], asked["config"], owner=asked["arm"], alone=asked["alone"])
+            self._begun = True
+        told = self._trainer.step(self._name)
         return {**told, "report": _Sealed(told["report"])} if "report" in told else told
 
     def cleanup(self) -> None:
         """Let go of the arm."""
-        self._trainer.drop(self._arm)
+        self._trainer.drop(self._name)
 
-    def _begin(self, config: dict[str, Any]) -> None:
-        self._arm, self._trainer = config["arm"], self._trainers[config["place"] % len(self._trainers)]
-        self._trainer.begin(self._arm, config["method"], config["config"])
+    def _take(self, config: dict[str, Any]) -> None:
+        # Of the trial, which is another one when an arm is tried again.
+        self._name, self._asked = str(self.trial_id), dict(config)
+        self._begun = False
+        self._trainer: Training = self._trainers[config["place"] % len(self._trainers)]
 
 
 def _here(task: Any, own: Mapping[str, Any]) -> Training:
@@ -84,8 +99,16 @@ class _Elsewhere:
     def __init__(self, actor: Any) -> None:
         self._actor = actor
 
-    def begin(self, arm: str, method: str, settings: str) -> None:
-        ray.get(self._actor.begin.remote(arm, method, settings))
+    def begin(self, name: str, method: str, settings: str, *, owner: str, alone: bool) -> None:
+        while True:
+            try:
+                ray.get(self._actor.begin.remote(name, method, settings, owner=owner, alone=alone))
+                return
+            except RayActorError as error:
+                # It died of another arm, or is on its way back: this one had not come in yet.
+                if "creation task" in str(error):
+                    raise
+                time.sleep(AWAY)
 
     def step(self, arm: str) -> dict[str, Any]:
         told: dict[str, Any] = ray.get(self._actor.step.remote(arm))
