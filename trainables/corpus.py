@@ -316,7 +316,10 @@ def _turns(file: File, ids: list[str]) -> np.ndarray:
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
         raise InputError(f"{file.name}: turn, row {row} ({ids[row]}): is missing; number the turns from 0")
-    return np.asarray(column.to_numpy(), dtype=np.int64)
+    try:
+        return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.int64)
+    except pa.ArrowInvalid:
+        raise InputError(f"{file.name}: turn: holds numbers beyond 64 bits; number the turns from 0") from None
 
 
 def _check_side_columns(files: Files, table: pd.DataFrame) -> None:

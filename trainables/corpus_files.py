@@ -117,6 +117,9 @@ def _open(path: Path) -> File:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from None
+    twice = [name for name in schema.names if schema.names.count(name) > 1]
+    if twice:
+        raise InputError(f"{path.name}: {twice[0]}: there are two columns of this name; rename or remove one")
     return File(path.name, schema.remove_metadata(), read)
 
 
@@ -198,6 +201,8 @@ def _ids(file: File) -> list[str]:
     names: list[str] = column.to_pylist()
     first: dict[str, int] = {}
     for row, name in enumerate(names):
+        if not name.strip():
+            raise InputError(f"{file.name}: utterance_id, row {row}: {name!r} is blank; give every utterance a name")
         if name in first:
             raise InputError(
                 f"{file.name}: utterance_id, row {row}: {name!r} is already in row {first[name]}; "

@@ -9,13 +9,14 @@ import shutil
 import sys
 from pathlib import Path
 
+import cases_corpus
 import cases_study
 import pytest
 from bad_case import Case, sound
 
 from sweeper import cli
 
-CASES = (*cases_study.CASES,)
+CASES = (*cases_study.CASES, *cases_corpus.CASES)
 #: Longer answers are not read.
 _LONGEST = 1000
 
