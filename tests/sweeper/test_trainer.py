@@ -11,10 +11,8 @@ from tiny_method.config import Config as TinyConfig
 from search_spaces.change import apply
 from sweeper.artifacts import Store
 from sweeper.execute import run_arm
-from sweeper.failure import reason
 from sweeper.trainer import Trainer
 from trainables import methods
-from trainables.errors import Diverged
 from trainables.lockstep import Lockstep
 
 METHOD = methods.get("concat_mlp")
@@ -38,7 +36,7 @@ def settings(config):
 
 
 def all_of(trainer, arm, heard):
-    while not (heard and heard[-1]["done"]):
+    while not (heard and heard[-1].get("done")):
         heard.append(trainer.step(arm))
 
 
@@ -99,7 +97,55 @@ def test_an_error_is_told_and_one_that_may_pass_is_raised(task, tmp_path):
         mine.step("arm")
 
 
-def test_the_reason_of_an_own_error_is_its_text():
-    assert reason(Diverged("stage x: loss is not finite")) == "stage x: loss is not finite"
-    assert reason(ValueError("first\n\nlast")) == "ValueError: last"
-    assert reason(KeyboardInterrupt()) == "KeyboardInterrupt"
+def test_one_that_is_to_be_alone_waits_until_others_have_gone_and_keeps_others_out(task, tmp_path):
+    mine, order = trainer(task, tmp_path, most=4), []
+
+    def come(arm, *, alone=False):
+        mine.begin(arm, "concat_mlp", settings(CONFIGS[arm]), alone=alone)
+        order.append(arm)
+
+    come("arm1")
+    suspect = threading.Thread(target=come, args=("arm2",), kwargs={"alone": True})
+    suspect.start()
+    while not mine._door:
+        pass
+    other = threading.Thread(target=come, args=("arm3",))
+    other.start()
+    all_of(mine, "arm1", [])
+    assert order == ["arm1"]
+    mine.drop("arm1")
+    suspect.join(timeout=60)
+    assert order == ["arm1", "arm2"]
+    all_of(mine, "arm2", heard := [])
+    mine.drop("arm2")
+    other.join(timeout=60)
+    assert order == ["arm1", "arm2", "arm3"]
+    assert curve(cloudpickle.loads(each["report"]) for each in heard) == curve(run_arm(METHOD, CONFIGS["arm2"], task))
+
+
+def test_one_that_is_dropped_while_it_waits_never_comes_in(task, tmp_path):
+    mine = trainer(task, tmp_path)
+    mine.begin("arm1", "concat_mlp", settings(CONFIGS["arm1"]))
+    waiting = threading.Thread(
+        target=mine.begin, args=("arm2", "concat_mlp", settings(CONFIGS["arm2"])), kwargs={"alone": True}
+    )
+    waiting.start()
+    while not mine._door:
+        pass
+    mine.drop("arm2")
+    waiting.join(timeout=60)
+    assert not waiting.is_alive()
+    with pytest.raises(OSError, match="begun anew"):
+        mine.step("arm2")
+
+
+def test_one_whose_stage_is_trained_elsewhere_says_that_it_is_there(task, tmp_path, monkeypatch):
+    monkeypatch.setattr("sweeper.trainer.SIGN", 0.0)
+    elsewhere = run_arm(METHOD, CONFIGS["arm1"], task, Store(tmp_path), owner="other")
+    next(elsewhere)
+    mine = trainer(task, tmp_path)
+    mine.begin("arm1", "concat_mlp", settings(CONFIGS["arm1"]))
+    assert mine.step("arm1") == {"waiting": True}
+    elsewhere.close()
+    all_of(mine, "arm1", heard := [])
+    assert len(heard) >= 4
