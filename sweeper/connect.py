@@ -30,6 +30,27 @@ ENVIRONMENT = {
 }
 
 
+def check(resume: str) -> None:
+    """Make sure that the processes of a local Ray live: without them a driver may wait for its arms for ever.
+
+    Args:
+        resume: What is to be given to ``sweeper resume``.
+
+    Raises:
+        InputError: If one of them has gone.
+    """
+    node = ray._private.worker._global_node
+    if node is None or not node.head:
+        return
+    # Known by Ray to be gone; those that it ended itself are not among them.
+    gone = [name for name, process in node.dead_processes() if name in ("raylet", "gcs_server")]
+    if gone:
+        raise InputError(
+            f"Ray's own process {gone[0]} is gone (killed, or the host is overloaded); "
+            f"`sweeper resume {resume}` goes on"
+        )
+
+
 @contextmanager
 def cluster(address: str | None) -> Iterator[None]:
     """A Ray cluster: the one there is, the one at an address, or a local one for the time of the block."""

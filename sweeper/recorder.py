@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Any
 from ray import cloudpickle, tune
 from ray.exceptions import RayActorError
 
+from sweeper import connect
 from sweeper.arms import Arm
 from sweeper.artifacts.retention import Retention
 from sweeper.failure import blameless, cause, died, last_lines, reason, why
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 FAILURES = "failures.log"
 #: Lines kept of each.
 LINES = 30
+#: Seconds between two looks at Ray's own processes.
+LOOK = 5.0
 
 
 class Stop(tune.Stopper):
@@ -85,6 +89,7 @@ class Recorder(tune.Callback):
         self._counted: Counter[str] = Counter()
         self._hung: set[str] = set()
         self._failed = 0
+        self._looked = time.monotonic()
         self._study, self._retention, self._keys = study, retention, keys
         self._writer, self._searcher, self._progress, self._stop = writer, searcher, progress, stop
         self._ended: set[str] = set()
@@ -128,6 +133,9 @@ class Recorder(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune's loop went round once."""
         self.check()
+        if time.monotonic() - self._looked > LOOK:
+            self._looked = time.monotonic()
+            connect.check(str(self._study.address))
         self._hung.update(self._watch.ends())
         self._writer.flush()
         self._progress.update()
