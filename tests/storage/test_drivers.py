@@ -98,7 +98,6 @@ def test_a_study_in_a_bucket_killed_and_gone_on_with_elsewhere_gives_the_tables_
     wait(first, lambda: remote.place(url).see("trials.parquet").content)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate(timeout=PATIENCE)
-    assert "running" in desk.run("status", url)[1], "its process is of another host, for all that the bucket says"
     done, _, err = there.run("resume", url, "--no-report")
     assert done.returncode == 0, err
     assert f"run: {url}" in err
