@@ -38,8 +38,7 @@ from sweeper.scheduler import scheduler
 from sweeper.searcher import StudySearcher
 from sweeper.study import Study
 from sweeper.tables import Frame
-from sweeper.trainer import Trainer
-from sweeper.worker import ArmTrainable
+from sweeper.worker import ArmTrainable, TrainerActor
 from trainables import methods
 from trainables.errors import InputError
 from trainables.methods import Method
@@ -104,11 +103,13 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
         remote.held(study.address, job.folder, job.say) as job.mirror,
     ):
         recorded = folders.enter(job.folder, job.study, job.describe())
+        # Before anything is written: a damaged run is refused as it is.
+        writer = job.writer()
         if folders.finished(job.folder, recorded):
-            return job.outcome(already=True)
+            return job.outcome(writer, already=True)
         try:
             with process.quiet(job.folder):
-                return job.run(recorded, address)
+                return job.run(recorded, writer, address)
         except InputError:
             if new and not job.writer().arms:
                 # No arm was begun: what is refused leaves nothing behind.
@@ -161,11 +162,10 @@ class _Job:
             **state,
         )
 
-    def run(self, recorded: dict[str, Any], address: str | None) -> Outcome:
+    def run(self, recorded: dict[str, Any], writer: Writer, address: str | None) -> Outcome:
         """Run what is left."""
         begun = time.time()
         self._open_stages(recorded)
-        writer = self.writer()
         recorded["invocations"] += 1
         provenance.write(self.folder, recorded)
         progress = Progress(writer, self.planned.arms, self.console)
@@ -290,10 +290,12 @@ class _Job:
             resources = {"CPU": slots.cpus} | ({"GPU": slots.gpus} if slots.gpus else {})
             own = tune.with_parameters(ArmTrainable, task=self.task, own=made_of)
             return [], tune.with_resources(own, resources)
-        actor = ray.remote(Trainer).options(
+        actor = ray.remote(TrainerActor).options(
             num_cpus=slots.cpus, num_gpus=slots.gpus, max_concurrency=2 * slots.each + 2, max_restarts=-1
         )
-        trainers = [actor.remote(task=ray.put(self.task), **made_of) for _ in range(slots.trainers)]
+        # Kept as long as the run: a trainer that is begun anew is given it again.
+        self.shared = ray.put(self.task)
+        trainers = [actor.remote(task=self.shared, **made_of) for _ in range(slots.trainers)]
         # Tune refuses a worker that asks for nothing at all.
         light = tune.with_resources(tune.with_parameters(ArmTrainable, trainers=trainers), {"memory": 1.0})
         return trainers, light
