@@ -93,6 +93,30 @@ def _here(task: Any, own: Mapping[str, Any]) -> Training:
     return Trainer(task=task, **own)
 
 
+class TrainerActor:
+    """A trainer as an actor. Whoever is given an actor loads what its class is made of; here that is not torch.
+
+    Args:
+        task: Corpus, folds and seeds.
+        made_of: What else the trainer is made of.
+    """
+
+    def __init__(self, task: Any, **made_of: Any) -> None:
+        self._trainer = _here(task, made_of)
+
+    def begin(self, name: str, method: str, settings: str, *, owner: str, alone: bool) -> None:
+        """See `Training.begin`."""
+        self._trainer.begin(name, method, settings, owner=owner, alone=alone)
+
+    def step(self, arm: str) -> dict[str, Any]:
+        """See `Training.step`."""
+        return self._trainer.step(arm)
+
+    def drop(self, arm: str) -> None:
+        """See `Training.drop`."""
+        self._trainer.drop(arm)
+
+
 class _Elsewhere:
     """A trainer in another process."""
 

@@ -80,6 +80,7 @@ def loaded_by(*modules: str) -> set[str]:
         (("search_spaces", "sweeper.study", "sweeper.arms", "sweeper.export"), {"torch", "ray"}),
         (("sweeper.cli",), {"torch", "ray", "pandas", "numpy", "pyarrow", "pydantic", "yaml"}),
         (("sweeper.predict", "sweeper.final"), {"ray"}),
+        (("sweeper.worker",), {"torch"}),
         (("analysis",), {"torch", "ray"}),
         (("analysis.report",), {"torch", "ray", "optuna"}),
     ],
