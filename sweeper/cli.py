@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 some arms failed, 2 bad input, 3 the run folder or bucket 
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,8 @@ def _is_bad_input(error: ValueError) -> bool:
 
 
 def _say(text: str) -> None:
+    # A password that somebody put into an address is not for the screen, or for the log that a job keeps of it.
+    text = re.sub(r"://[^\s/@]*@", "://***@", text)
     # One line, whatever a name in it holds: line feeds, a terminal's escape codes, bytes that are no text.
     shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
     print(shown, file=sys.stderr, flush=True)
@@ -397,7 +400,9 @@ def _seeds(text: str | None) -> tuple[int, ...] | None:
     try:
         seeds = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"--seeds: must be whole numbers with commas, such as 0,1,2; found {text!r}") from None
+        raise InputError(f"--seeds: must be whole numbers with commas, such as 0,1,2; found {text[:40]!r}") from None
+    if max(seeds) >= 2**31:
+        raise InputError(f"--seeds: must be below {2**31}")
     if len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise InputError(f"--seeds: must be different and at least 0, found {text!r}")
     return seeds

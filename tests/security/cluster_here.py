@@ -42,7 +42,8 @@ class Cluster:
         (self.home / ".ray").mkdir(parents=True)
         port, page, client, agent = free_ports(4)
         self.address, self.dashboard = f"127.0.0.1:{port}", f"http://127.0.0.1:{page}"
-        subprocess.run([BIN / "ray", "get-auth-token", "--generate"], env=self.environment(), check=True)
+        make = [BIN / "ray", "get-auth-token", "--generate"]
+        subprocess.run(make, env=self.environment(), capture_output=True, check=True)
         path = self.home / ".ray" / "auth_token"
         path.chmod(0o600)
         self.token = path.read_text()
