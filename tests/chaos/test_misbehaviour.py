@@ -10,6 +10,7 @@ import pytest
 from chaos import ENGINE, PYTHONPATH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+LONG = pytest.mark.skipif("SWEEPER_LONG" not in os.environ, reason="takes long; SWEEPER_LONG=1 runs it")
 #: Three arms in two, and one that kills whoever trains it, and one that never comes back.
 STUDY = """{
     "search": null, "ablation": null, "scheduler": {"kind": "none"}, "failures": {"hang": 8, "retries": 1},
@@ -20,7 +21,10 @@ STUDY = """{
 
 @pytest.mark.parametrize(
     "resources",
-    ['{"cpus_per_trial": 0.5, "concurrent": 2}', '{"cpus_per_trial": 0.5, "concurrent": 3, "side_by_side": 3}'],
+    [
+        pytest.param('{"cpus_per_trial": 0.5, "concurrent": 2}', marks=LONG),
+        '{"cpus_per_trial": 0.5, "concurrent": 3, "side_by_side": 3}',
+    ],
     ids=["alone", "together"],
 )
 def test_two_arms_fail_and_the_others_are_none_the_worse(tmp_path, resources):
