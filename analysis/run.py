@@ -200,7 +200,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ReportError(f"{path}: there is no such file; is this a run folder?") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ReportError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(found, dict):
         raise ReportError(f"{path}: holds a {type(found).__name__}, expected a mapping")

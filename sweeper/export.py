@@ -11,10 +11,16 @@ from typing import Any
 import pandas as pd
 
 from search_spaces.change import did_you_mean
-from sweeper import __version__, address, yamlfile
+from sweeper import __version__, address, kept, yamlfile
 from trainables.errors import InputError
 
 METRICS = ("uar", "war", "wf1", "macro_f1")
+#: What is read of a run.
+_NEEDED = ("corpus", "method", "baselines", "protocol", "seeds")
+_COLUMNS = {
+    "trials": ("arm", "name", "kind", "method", "status", "flags", "config", "score", "is_best"),
+    "folds": ("arm", "stage", "final", "fold", "split", "epoch", *METRICS),
+}
 #: What is kept of the corpus: where it is and which of it was used.
 _CORPUS = ("name", "path", "where", "unlabeled", "fingerprint", "classes", "columns")
 _SELECTION = "highest mean dev UAR over folds and seeds; test took no part in it"
@@ -41,7 +47,7 @@ def best(run: str | Path, arm: str | None = None) -> dict[str, Any]:
         "sweeper": __version__,
         "method": method["name"],
         "method_version": method["version"],
-        "config": json.loads(chosen["config"]),
+        "config": _config(run, chosen["config"]),
         "corpus": {key: about["corpus"].get(key) for key in _CORPUS},
         "protocol": about["protocol"],
         "seeds": about["seeds"],
@@ -87,6 +93,13 @@ def chosen_epochs(folds: pd.DataFrame, arm: str) -> dict[str, int]:
     return {str(stage): max(1, round(float(mean))) for stage, mean in means.items()}
 
 
+def _config(run: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{run / 'trials.parquet'}: config: is no JSON ({error}); {kept.OF_RUN}") from None
+
+
 def _evidence(
     run: Path, about: Mapping[str, Any], trials: pd.DataFrame, folds: pd.DataFrame, chosen: pd.Series
 ) -> dict[str, Any]:
@@ -118,11 +131,15 @@ def _read(run: Path) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
     if not (run / "provenance.json").is_file():
         raise InputError(f"{run}: is no run folder, it holds no provenance.json; give the folder `sweeper run` named")
     try:
-        about = json.loads((run / "provenance.json").read_text(encoding="utf-8"))
-        return about, pd.read_parquet(run / "trials.parquet"), pd.read_parquet(run / "folds.parquet")
+        about = kept.mapping(run / "provenance.json", kept.OF_RUN, _NEEDED)
+        trials, folds = (kept.table(run / f"{name}.parquet", columns).to_pandas() for name, columns in _COLUMNS.items())
     except FileNotFoundError:
         name = next(name for name in ("trials.parquet", "folds.parquet") if not (run / name).is_file())
         raise InputError(f"{run}: no arm is finished, {name} is missing; `sweeper resume {run}`") from None
+    if not set(trials["arm"][trials["status"] == "done"]) <= set(folds["arm"]):
+        place = run / "folds.parquet"
+        raise InputError(f"{place}: lacks arms of trials.parquet; are the tables of one run? {kept.OF_RUN}")
+    return about, trials, folds
 
 
 def _chosen(run: Path, trials: pd.DataFrame) -> pd.Series:

@@ -6,6 +6,7 @@ average in the sweep (``evidence.epochs``), and its last one is kept.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,9 @@ from trainables.task import Task
 #: Called with every epoch.
 Watch = Callable[[Epoch], None]
 #: Raised when what a model folder holds changes.
-MODEL_FORMAT = 1
+MODEL_FORMAT = 2
+#: What of a model's ``config.json`` belongs to its weights; other keys may be edited.
+_SEALED = ("method", "method_version", "config", "classes", "dims", "seeds")
 
 
 class _Corpus(BaseModel):
@@ -123,7 +126,10 @@ def train(
     method = methods.get(content["method"])
     with _inside(f"{best}: config"):
         config = _config(method, content)
-    task = Task(data, (_everything(data, split),), tuple(seeds or content["seeds"]))
+    chosen = tuple(seeds or content["seeds"])
+    if len(set(chosen)) < len(chosen):
+        raise InputError(f"{best}: seeds: must not hold a value twice; export it again")
+    task = Task(data, (_everything(data, split),), chosen)
     out.mkdir(parents=True, exist_ok=True)  # before hours of training, not after
     artifacts = fit(method, config, task, watch)
     _write(out, artifacts, _about(content, config, data, task, split))
@@ -236,10 +242,18 @@ def _write(out: Path, artifacts: Mapping[str, Tensors], about: Mapping[str, Any]
         for stage, artifact in artifacts.items()
         for name, tensor in artifact.items()
     }
+    weights = save(tensors)
+    about = {**about, "seal": seal(about, weights)}
     # `save_file` would make a file that only its owner can read.
-    (out / "model.safetensors").write_bytes(save(tensors))
+    (out / "model.safetensors").write_bytes(weights)
     (out / "config.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (out / "README.md").write_text(model_card(about), encoding="utf-8")
+
+
+def seal(about: Mapping[str, Any], weights: bytes) -> str:
+    """SHA-256 (hex) of a model's weights and of the settings they fit, so that others are refused by name."""
+    settings = json.dumps([about[key] for key in _SEALED], sort_keys=True)
+    return hashlib.sha256(settings.encode() + b"\0" + weights).hexdigest()
 
 
 def _check_empty(out: Path) -> None:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, Field, StrictInt, ValidationError
 
-from search_spaces.change import apply, flatten
-from sweeper.final import MODEL_FORMAT
+from search_spaces.change import apply, describe, flatten
+from sweeper import kept
+from sweeper.final import MODEL_FORMAT, seal
 from trainables import corpus as corpora
 from trainables import methods
 from trainables.corpus import Corpus
 from trainables.epoch import Tensors
 from trainables.errors import InputError
+
+
+class _About(BaseModel):
+    """What of ``config.json`` is needed here; `sweeper.final` says what it is."""
+
+    method: str
+    method_version: StrictInt
+    config: dict[str, Any]
+    classes: Annotated[list[str], Field(min_length=2)]
+    columns: Annotated[dict[str, str], Field(min_length=1)]
+    dims: Annotated[dict[str, StrictInt], Field(min_length=1)]
+    seeds: Annotated[list[StrictInt], Field(min_length=1)]
+    seal: str
 
 
 def predict(model: str | Path, corpus: str | Path, out: str | Path) -> pd.DataFrame:
@@ -60,11 +74,19 @@ def read(model: str | Path) -> tuple[dict[str, Any], dict[str, Tensors]]:
         if not (model / name).is_file():
             raise InputError(f"{model}: is no model folder, {name} is missing; give a folder `sweeper train` wrote")
     about, tensors = _about(model / "config.json"), _tensors(model / "model.safetensors")
+    if about["method"] not in methods.METHODS:
+        known = ", ".join(methods.METHODS)
+        raise InputError(f"{model / 'config.json'}: method: there is no {about['method']!r}; there is {known}")
     now = methods.get(about["method"]).version
     if about["method_version"] != now:
         raise InputError(
             f"{model}: was trained with version {about['method_version']} of {about['method']}, "
             f"this is version {now}; train it again"
+        )
+    if about["seal"] != seal(about, (model / "model.safetensors").read_bytes()):
+        raise InputError(
+            f"{model}: model.safetensors is not what was trained with this config.json, one of the two was swapped or "
+            "edited; train the model again"
         )
     artifacts: dict[str, Tensors] = {}
     for key, tensor in tensors.items():
@@ -74,12 +96,13 @@ def read(model: str | Path) -> tuple[dict[str, Any], dict[str, Tensors]]:
 
 
 def _about(path: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: is damaged ({error}); train the model again") from None
-    if not isinstance(about, dict) or about.get("format") != MODEL_FORMAT:
+    about = kept.mapping(path, "train the model again")
+    if about.get("format") != MODEL_FORMAT:
         raise InputError(f"{path}: is not of a model of format {MODEL_FORMAT}; train the model again")
+    try:
+        _About.model_validate(about)
+    except ValidationError as error:
+        raise InputError(f"{path}: {describe(error)}; train the model again") from None
     return about
 
 

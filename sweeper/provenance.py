@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces.space import Choice, Float, Range, Space, Spaces
-from sweeper import __version__
+from sweeper import __version__, kept
 from sweeper.arms import rows_in_effect
 from sweeper.results import Writer, replace_text
 from sweeper.study import Study
@@ -28,13 +28,19 @@ from trainables.protocols import Fold
 from trainables.task import Task
 
 FILE = "provenance.json"
+#: Without these a run can be neither gone on with nor told of.
+NEEDED = ("corpus", "protocol", "seeds", "rows", "method")
 _VERSIONS = ("torch", "ray", "optuna", "numpy", "pandas", "pyarrow", "scipy", "safetensors", "pydantic")
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What is recorded of a run; empty where nothing is yet."""
+    """What is recorded of a run; empty where nothing is yet.
+
+    Raises:
+        InputError: If it is damaged.
+    """
     path = folder / FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return kept.mapping(path, kept.OF_RUN, NEEDED) if path.exists() else {}
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:

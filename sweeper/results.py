@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sweeper import tables
+from sweeper import kept, tables
 from sweeper.arms import Arm
 from sweeper.execute import Report
 from sweeper.files import Lines, beside
@@ -34,6 +34,15 @@ JOURNAL = "journal.jsonl"
 STATUS = "status.json"
 #: Kinds of arms among which the best one is chosen; ablation and sensitivity arms are there to be compared.
 CANDIDATES = ("reference", "search")
+#: What each event of the journal says.
+_KEYS = {
+    "start": ("arm", "order", "at", "attempts"),
+    "attempt": ("arm",),
+    "repeat": ("order", "arm", "score"),
+    "finish": ("trial",),
+}
+#: What the status says at least.
+_TOLD = ("state", "host", "pid", "done", "stopped", "failed", "running", "planned")
 #: Written in this order: whoever finds an arm among the trials finds its rows in the other tables.
 _ORDER = ("folds", "speakers", "curves", "diagnostics", "embeddings", "trials")
 #: Tables that an arm's rows are added to when it is over.
@@ -277,8 +286,8 @@ class Writer:
         events = list(read_journal(self.folder))
         again = {event["trial"]["arm"] for event in events if event["event"] == "finish"}
         self._read_tables(again)
-        for event in events:
-            self._apply(event)
+        for number, event in enumerate(events, 1):
+            self._apply_or_refuse(number, event)
         orders = [each.order for each in self.repeats] + [log.started_order for log in self.running.values()]
         orders += [row[name] for row in self.trials.values() for name in ("started_order", "finished_order")]
         self.clock = max(orders, default=-1) + 1
@@ -290,7 +299,11 @@ class Writer:
         """Take what the tables hold, but for the arms that the journal tells of again."""
         found = {name: _read(self.folder, name, again) for name in SCHEMAS}
         for row in found["trials"].to_pylist():
-            self._hand(_arm_of(row))
+            try:
+                self._hand(_arm_of(row))
+            except ValueError as error:
+                place = f"{self.folder / 'trials.parquet'}: config of {row['arm']}"
+                raise InputError(f"{place}: is no JSON ({error}); {kept.OF_RUN}") from None
             self._end(row)
         for name, parts in self._base.items():
             parts.append(found[name])
@@ -299,6 +312,13 @@ class Writer:
         for arm in pc.unique(vectors["arm"]).to_pylist():
             if arm in self.trials or arm in again:
                 self._embeddings[arm] = vectors.filter(pc.equal(vectors["arm"], arm))
+
+    def _apply_or_refuse(self, number: int, event: dict[str, Any]) -> None:
+        try:
+            self._apply(event)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            place = f"{self.folder / JOURNAL}, line {number}"
+            raise InputError(f"{place}: is damaged ({str(error)[:100]}); {kept.OF_RUN}") from None
 
     def _apply(self, event: dict[str, Any]) -> None:
         kind = event["event"]
@@ -323,12 +343,23 @@ class Writer:
 
 
 def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
-    """The events of a run's journal; a last line that was cut off is no event."""
+    """The events of a run's journal; a last line that was cut off is no event.
+
+    Raises:
+        InputError: If another line is no event.
+    """
     path = folder / JOURNAL
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
     # Every whole line ends in a line feed, so what follows the last one was never finished.
-    for line in lines[:-1]:
-        yield json.loads(line)
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            event = json.loads(line)
+            whole = all(key in event for key in _KEYS[event["event"]])
+        except (ValueError, TypeError, LookupError, RecursionError):
+            whole = False
+        if not whole:
+            raise InputError(f"{path}, line {number}: is damaged, it holds no event of a run; {kept.OF_RUN}")
+        yield event
 
 
 def read_status(run: str | Path) -> dict[str, Any]:
@@ -342,7 +373,7 @@ def read_status(run: str | Path) -> dict[str, Any]:
     path = Path(run) / STATUS
     if not path.exists():
         raise InputError(f"{run}: holds no {STATUS}; expected the folder of a run, such as runs/quickstart")
-    status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    status = kept.mapping(path, f"`sweeper resume {run}` writes it anew", _TOLD)
     if status["state"] == "running" and status["host"] == socket.gethostname() and not _alive(status["pid"]):
         return {**status, "state": "killed", "seconds_left": None}
     return status
@@ -381,8 +412,16 @@ def _rank(row: Row) -> tuple[float, int]:
 def _read(folder: Path, name: str, without: set[str]) -> pa.Table:
     path = folder / f"{name}.parquet"
     if not path.exists():
+        if name in ("folds", "curves") and (folder / "trials.parquet").exists():
+            # Trials are written last.
+            raise InputError(f"{path}: is missing, though trials.parquet is there; {kept.OF_RUN}")
         return SCHEMAS[name].empty_table()
-    table = pq.read_table(path).cast(SCHEMAS[name])
+    try:
+        table = kept.table(path).cast(SCHEMAS[name])
+    except (pa.ArrowException, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: has other columns than it should ({str(error)[:100]}); {kept.OF_RUN}") from None
     return table.filter(pc.invert(pc.is_in(table["arm"], value_set=pa.array(sorted(without), pa.string()))))
 
 

@@ -131,8 +131,8 @@ def _cut(path):
     [
         ("model.safetensors", _cut, "is damaged"),
         ("config.json", _cut, "is damaged"),
-        ("config.json", lambda path: path.write_text("[]"), "is not of a model of format 1"),
-        ("config.json", lambda path: path.write_text('{"format": 2}'), "is not of a model of format 1"),
+        ("config.json", lambda path: path.write_text("[]"), "must hold keys and values"),
+        ("config.json", lambda path: path.write_text('{"format": 1}'), "is not of a model of format 2"),
     ],
 )
 def test_a_damaged_model_is_refused(trained, tmp_path, name, harm, says):

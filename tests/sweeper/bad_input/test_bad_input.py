@@ -8,24 +8,32 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import cases_corpus
+import cases_kept
 import cases_study
 import pytest
+import whole_run
 from bad_case import Case, sound
 
 from sweeper import cli
 
-CASES = (*cases_study.CASES, *cases_corpus.CASES)
+CASES = (*cases_study.CASES, *cases_corpus.CASES, *cases_kept.CASES)
 #: Longer answers are not read.
 _LONGEST = 1000
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, trained: Any) -> Path:
     """One of everything that a case can spoil."""
     folder = tmp_path_factory.mktemp("sound")
     sound(folder)
+    shutil.copytree(trained.model, folder / "model")
+    best = trained.best.read_text(encoding="utf-8").replace(str(trained.corpus), "toy")
+    (folder / "best.yaml").write_text(best, encoding="utf-8")
+    for name in ("whole", "cut"):
+        whole_run.make(folder / name, folder / "toy", finished=name == "whole")
     return folder
 
 
