@@ -24,7 +24,7 @@ def note(config, stage: str, index: int) -> None:
     path = os.environ.get("TINY_EPOCHS")
     if path:
         who = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
-        with open(path, "ab", buffering=0) as file:
+        with Path(path).open("ab", buffering=0) as file:
             file.write(f"{who} {stage[0]} {index:04d}\n".encode())
 
 
