@@ -1,11 +1,11 @@
 import json
 import re
 
-import conftest
 import made_corpus
 import numpy as np
 import pytest
 import torch
+import trained_model
 from safetensors.torch import load_file
 
 from search_spaces.change import apply
@@ -48,7 +48,7 @@ def test_the_last_epoch_is_kept_since_there_is_no_dev(trained):
     corpus = corpora.load(trained.corpus)
     fold = Fold.for_training(corpus, np.flatnonzero(corpus.labels >= 0))
     task = Task(corpus, (fold,), (0, 1))
-    config = apply(Config(), conftest.SMALL | {"align.epochs": 12, "augment.epochs": 2})
+    config = apply(Config(), trained_model.SMALL | {"align.epochs": 12, "augment.epochs": 2})
     kept = load_file(trained.model / "model.safetensors")
     again = final.fit(methods.get("mi_infogan"), config, task)
     assert all(torch.equal(kept[f"align/{name}"], tensor) for name, tensor in again["align"].items())
@@ -72,7 +72,7 @@ def test_other_seeds_are_other_models(trained, tmp_path):
 
 def test_a_split_trains_on_it_alone(tmp_path):
     corpus = made_corpus.make(tmp_path / "toy", split=True)
-    best = conftest.write_best(tmp_path / "best.yaml", corpus)
+    best = trained_model.write_best(tmp_path / "best.yaml", corpus)
     model = final.train(best, tmp_path / "model", split="train")
     assert _about(model)["trained_on"]["utterances"] == 40
     with pytest.raises(InputError, match="no labeled utterance is in it; there is dev, test, train"):
@@ -104,7 +104,7 @@ def test_the_card_says_what_was_measured_and_that_this_model_was_not(trained):
 
 def test_flags_of_the_sweep_stay_with_the_model(trained, tmp_path):
     evidence = final.read_best(trained.best)["evidence"] | {"flags": ["generator collapsed"]}
-    best = conftest.write_best(tmp_path / "best.yaml", trained.corpus, evidence=evidence)
+    best = trained_model.write_best(tmp_path / "best.yaml", trained.corpus, evidence=evidence)
     card = (final.train(best, tmp_path / "model") / "README.md").read_text(encoding="utf-8")
     assert "generator collapsed" in card
 
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_export_is_refused(tmp_path):
     ],
 )
 def test_a_damaged_export_is_refused_before_anything_is_written(trained, tmp_path, changes, says):
-    best = conftest.write_best(tmp_path / "best.yaml", trained.corpus, **changes)
+    best = trained_model.write_best(tmp_path / "best.yaml", trained.corpus, **changes)
     with pytest.raises(InputError, match=re.escape(says)) as refused:
         final.train(best, tmp_path / "model")
     assert str(best) in str(refused.value)

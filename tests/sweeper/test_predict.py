@@ -3,13 +3,13 @@ import shutil
 import subprocess
 import sys
 
-import conftest
 import made_corpus
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import trained_model
 
 from sweeper import final, predict
 from trainables.errors import InputError
@@ -155,9 +155,9 @@ def test_the_multimodal_classifier_and_audio_alone_predict_too(trained, tmp_path
         ("audio", {}, {"audio": "audio_toy"}),
     ):
         content = final.read_best(trained.best)
-        config = conftest.apply(conftest.Config(), conftest.SMALL | changes).model_dump(mode="json")
+        config = trained_model.apply(trained_model.Config(), trained_model.SMALL | changes).model_dump(mode="json")
         corpus = content["corpus"] | {"columns": columns}
-        best = conftest.write_best(tmp_path / f"{name}.yaml", trained.corpus, config=config, corpus=corpus)
+        best = trained_model.write_best(tmp_path / f"{name}.yaml", trained.corpus, config=config, corpus=corpus)
         model = final.train(best, tmp_path / name)
         table = predict.predict(model, trained.corpus, tmp_path / f"{name}.parquet")
         assert table["p_sad"].between(0, 1).all()

@@ -79,6 +79,7 @@ resources:
 failures:
   retries: 1
   limit: null
+  hang: 1 h
 stages:
   folder: null
   limit: 20 GB
