@@ -212,13 +212,14 @@ def _read_table(
 ) -> pa.Table:
     """Columns of a table, those of `also` where they are there; texts that repeat are read as numbers, once each."""
     try:
-        there = pq.read_schema(path).names
-        missing = [name for name in columns if name not in there]
-        if missing:
-            raise ReportError(f"{path}: lacks the column {', '.join(missing)}; was it written by sweeper?")
-        return pq.read_table(
-            path, columns=[*columns, *(name for name in also if name in there)], read_dictionary=list(repeated)
-        )
+        # Opened once: of a run under way, a path may lead to another table from one moment to the next.
+        with pa.OSFile(str(path)) as file:
+            table = pq.ParquetFile(file, read_dictionary=list(repeated))
+            there = table.schema_arrow.names
+            missing = [name for name in columns if name not in there]
+            if missing:
+                raise ReportError(f"{path}: lacks the column {', '.join(missing)}; was it written by sweeper?")
+            return table.read(columns=[*columns, *(name for name in also if name in there)])
     except (pa.ArrowInvalid, OSError) as error:
         raise ReportError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
 

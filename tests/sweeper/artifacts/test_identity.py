@@ -69,11 +69,11 @@ def test_the_code_of_a_method_is_its_package_and_what_it_imports_of_ours(name):
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     """A package outside of ours with a method's modules; gives its folder."""
-    folder = tmp_path / "lab"
+    folder = tmp_path / "made_lab"
     (folder / "deep").mkdir(parents=True)
     files = {
         "__init__.py": "",
-        "run.py": "def run():\n    from lab import shared\n",
+        "run.py": "def run():\n    from made_lab import shared\n",
         "shared.py": "from .deep import loss\nimport trainables.losses\n",
         "deep/__init__.py": "",
         "deep/loss.py": "x = 1\n",
@@ -87,18 +87,18 @@ def lab(tmp_path, monkeypatch):
     yield folder
     for cached in (identity._file, identity._imports, identity._source):
         cached.cache_clear()
-    for name in [name for name in sys.modules if name.partition(".")[0] == "lab"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "made_lab"]:
         del sys.modules[name]
 
 
 def test_imports_are_followed_wherever_they_stand(lab):
-    found = set(identity._closure({"lab.run"}))
-    assert {each for each in found if each.startswith("lab")} == {
-        "lab",
-        "lab.run",
-        "lab.shared",
-        "lab.deep",
-        "lab.deep.loss",
+    found = set(identity._closure({"made_lab.run"}))
+    assert {each for each in found if each.startswith("made_lab")} == {
+        "made_lab",
+        "made_lab.run",
+        "made_lab.shared",
+        "made_lab.deep",
+        "made_lab.deep.loss",
     }
 
 
@@ -107,7 +107,7 @@ def test_an_edit_of_what_a_method_imports_is_another_method(lab, file, counts):
     def now():
         for cached in (identity._imports, identity._source):
             cached.cache_clear()
-        return identity._source(frozenset({"lab.run"}))
+        return identity._source(frozenset({"made_lab.run"}))
 
     before = now()
     assert now() == before
