@@ -51,7 +51,7 @@ def test_every_command_does_what_it_says(quickstart, sweeper):
 
 def test_the_set_up_line_is_what_ci_runs():
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
-    install, test = "pip install -q -c constraints.txt -e '.[dev]'", "python -m pytest -n auto --dist loadfile"
+    install, test = "pip install -q -c constraints.txt -e '.[dev]'", "python -m pytest -n auto --dist worksteal"
     assert install in README
     assert install in script
     assert f"{test}\n" in README
