@@ -94,7 +94,7 @@ class _Going:
 
 
 def _shape(method: Method, order: Order) -> str | None:
-    return shape(method, order.stage, order.seat.config) if order.stage.vectors else None
+    return shape(method, order.stage, order.seat.config)
 
 
 EXECUTORS: dict[str, Executor] = {

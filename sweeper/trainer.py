@@ -172,4 +172,4 @@ class Trainer:
 
 
 def _shape(method: Method, order: Order) -> str | None:
-    return shape(method, order.stage, order.seat.config) if order.stage.vectors else None
+    return shape(method, order.stage, order.seat.config)

@@ -37,12 +37,14 @@ class Seat:
     state: Tensors | None = None
 
 
-def shape(method: Method, stage: Stage, config: BaseModel) -> str:
-    """What two arms must have in common to be trained side by side in a stage, as text.
+def shape(method: Method, stage: Stage, config: BaseModel) -> str | None:
+    """What two arms must have in common to be trained side by side in a stage, as text; None where they cannot be.
 
     That is everything but the numbers that methods take as vectors; of those, whether they are 0, since a term of
     weight 0 is left out.
     """
+    if not stage.vectors:
+        return None
     tree = config.model_dump(mode="json")
     for path in (path for each in method.stages for path in each.vectors):
         *sections, name = path.split(".")

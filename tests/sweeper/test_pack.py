@@ -45,7 +45,7 @@ def curve(reports):
 
 
 def kind(order):
-    return shape(METHOD, order.stage, order.seat.config) if order.stage.vectors else None
+    return shape(METHOD, order.stage, order.seat.config)
 
 
 def add(pack, name, task, store=None):
