@@ -16,9 +16,11 @@ import pandas as pd
 import pyarrow as pa
 
 from trainables import corpus_features, corpus_rows
+from trainables import recordings as audio
 from trainables.corpus_files import File, Files, in_memory, open_folder, text_column
 from trainables.corpus_rows import Where, joined, matching
 from trainables.errors import InputError
+from trainables.recordings import Recordings
 
 if TYPE_CHECKING:
     from trainables.corpus_check import CorpusSummary
@@ -38,7 +40,8 @@ class Corpus:
         utterances: N rows with ``utterance_id``, ``speaker``, ``session``, ``dialogue``, ``turn``, ``label``
             (NA = unlabeled), ``split`` and ``transcript`` where the corpus has them, and ``corpus`` where it was
             joined from two.
-        features: Modality -> vectors, float32, shape (N, D), all NaN where the modality is missing.
+        features: Modality -> vectors, float32, shape (N, D), all NaN where the modality is missing; D is 0 where no
+            encoder has made vectors of it yet (column ``recording`` or ``transcript``).
         present: Modality -> which utterances have it, bool, shape (N,).
         labels: Class indices, int64, shape (N,); -1 = unlabeled.
         classes: Class names, sorted.
@@ -46,6 +49,7 @@ class Corpus:
         fingerprint: SHA-256 (hex) of ids, groups, labels and vectors: the same however the files are named,
             ordered, split or compressed.
         warnings: What a reader of results on this corpus should know.
+        recordings: Where the audio of each utterance is; None where the corpus names no files.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Corpus:
     columns: Mapping[str, str]
     fingerprint: str
     warnings: tuple[str, ...]
+    recordings: Recordings | None = None
 
     @property
     def speakers(self) -> np.ndarray:
@@ -86,6 +91,7 @@ def load(
     (null = unlabeled), ``split`` (train, dev or test) and ``transcript``. Feature columns are lists of numbers called
     ``audio_...``, ``text_...`` or ``video_...``, in a main file or in a side file of the same utterances. A vector
     that is null or all NaN, or a false ``has_audio`` (``has_text``, ``has_video``), means a missing modality.
+    Audio files are named in a column ``recording``; see `trainables.recordings`.
 
     Args:
         path: The folder, or ``builtin`` for the corpus of `trainables.synth`.
@@ -110,13 +116,17 @@ def load(
     arrays: dict[str, np.ndarray] = {}
     present: dict[str, np.ndarray] = {}
     for modality, column in columns.items():
-        vectors, there, warning = corpus_features.read(files, modality, column, position)
+        if column == corpus_features.RAW.get(modality):
+            vectors, there = corpus_features.bare(files, modality, position)
+        else:
+            vectors, there, warning = corpus_features.read(files, modality, column, position)
+            warnings += [warning] if warning else []
         arrays[modality], present[modality] = vectors[keep], there[keep]
-        warnings += [warning] if warning else []
     from trainables.corpus_check import content_warnings
 
     warnings += content_warnings(utterances, arrays, present, columns)
-    return _corpus(files.corpus, utterances, arrays, present, columns, warnings)
+    found = audio.of(files, Path(path), position)
+    return _corpus(files.corpus, utterances, arrays, present, columns, warnings, found.take(keep) if found else None)
 
 
 def read(
@@ -182,6 +192,7 @@ def with_unlabeled(corpus: Corpus, other: Corpus) -> Corpus:
         {name: np.concatenate([corpus.present[name], other.present[name]]) for name in corpus.present},
         corpus.columns,
         [*corpus.warnings, *(f"unlabeled {other.name}: {each}" for each in other.warnings)],
+        corpus.recordings.joined(other.recordings) if corpus.recordings and other.recordings else None,
     )
 
 
@@ -192,6 +203,7 @@ def _corpus(
     present: Mapping[str, np.ndarray],
     columns: Mapping[str, str],
     warnings: Sequence[str],
+    found: Recordings | None,
 ) -> Corpus:
     classes = tuple(sorted(utterances["label"].dropna().unique()))
     index = {each: number for number, each in enumerate(classes)}
@@ -203,8 +215,9 @@ def _corpus(
         labels=np.array([index.get(label, -1) for label in utterances["label"]], dtype=np.int64),
         classes=classes,
         columns=columns,
-        fingerprint=fingerprint(utterances, features, present),
+        fingerprint=fingerprint(utterances, features, present, found if columns.get("audio") == "recording" else None),
         warnings=tuple(warnings),
+        recordings=found,
     )
 
 
@@ -226,13 +239,19 @@ def builtin() -> Files:
     return in_memory(BUILTIN, synth.make())
 
 
-def fingerprint(utterances: pd.DataFrame, features: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]) -> str:
+def fingerprint(
+    utterances: pd.DataFrame,
+    features: Mapping[str, np.ndarray],
+    present: Mapping[str, np.ndarray],
+    recordings: Recordings | None = None,
+) -> str:
     """SHA-256 (hex) of the content that can change a result.
 
     Args:
         utterances: Sorted by ``utterance_id``.
         features: Modality -> vectors, shape (N, D).
         present: Modality -> which utterances have it, shape (N,).
+        recordings: Where they stand for the audio.
     """
     digest = hashlib.sha256(_FINGERPRINT_VERSION)
 
@@ -249,6 +268,10 @@ def fingerprint(utterances: pd.DataFrame, features: Mapping[str, np.ndarray], pr
         there = present[modality]
         values = np.where(there[:, None], features[modality], 0.0).astype("<f4") + np.float32(0)
         add(modality.encode(), str(values.shape).encode(), there.tobytes(), values.tobytes())
+    if recordings is not None:
+        add(*(each.encode() for each in recordings.identity()))
+    if "text" in features and not features["text"].shape[1]:
+        add(*(str(text).encode() for text in utterances["transcript"]))
     return digest.hexdigest()
 
 

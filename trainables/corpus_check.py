@@ -199,7 +199,7 @@ def _constant(values: np.ndarray) -> np.ndarray:
 
 
 def _repeated(corpus: Corpus) -> Iterator[str]:
-    if "text" not in corpus.features:
+    if "text" not in corpus.features or not corpus.features["text"].shape[1]:
         return
     there = corpus.present["text"]
     sessions = corpus.utterances["session"][there].to_numpy(dtype=object)
@@ -214,7 +214,7 @@ def _repeated(corpus: Corpus) -> Iterator[str]:
 
 def _twice(features: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]) -> Iterator[str]:
     for modality in ("audio", "video"):
-        if modality in features:
+        if modality in features and features[modality].shape[1]:
             same = pd.Series(_row_keys(features[modality][present[modality]])).duplicated(keep=False).sum()
             if same:
                 yield f"{modality}: {same} utterances have the very vector of another; is a recording in twice?"

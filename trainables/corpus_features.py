@@ -10,12 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainables.conditions import MODALITIES
-from trainables.corpus_files import File, Files
+from trainables.corpus_files import File, Files, rows_of, text_column
 from trainables.errors import InputError
+
+#: What a modality is before any encoder: columns that methods which bring an encoder read.
+RAW: Mapping[str, str] = {"audio": "recording", "text": "transcript"}
 
 
 def choose(files: Files, features: Mapping[str, str] | None, modalities: Sequence[str] | None) -> dict[str, str]:
     """One feature column for each modality that is wanted.
+
+    Recordings and transcripts (`RAW`) stand for their modality where they are asked for, or where the corpus has no
+    stored features at all.
 
     Args:
         files: The corpus.
@@ -25,14 +31,14 @@ def choose(files: Files, features: Mapping[str, str] | None, modalities: Sequenc
     Raises:
         InputError: If a modality or column is not there, or several columns could be meant.
     """
-    found = {modality: files.features(modality) for modality in MODALITIES}
+    asked = dict(features or {})
+    found = _found(files, asked)
     there = [modality for modality in MODALITIES if found[modality]]
     if not there:
         raise InputError(
             f"corpus {files.corpus}: no feature column; expected lists of numbers in columns called "
             f"{', '.join(f'{modality}_...' for modality in MODALITIES)}"
         )
-    asked = dict(features or {})
     for modality in (*asked, *(modalities or ())):
         if modality not in there:
             raise InputError(
@@ -44,6 +50,16 @@ def choose(files: Files, features: Mapping[str, str] | None, modalities: Sequenc
         if modality not in wanted:
             raise InputError(f"features.{modality}: {modality} is not among the modalities, {', '.join(wanted)}")
     return {modality: _column(files, modality, found[modality], asked.get(modality)) for modality in wanted}
+
+
+def _found(files: Files, asked: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The columns that may stand for each modality."""
+    stored = {modality: files.features(modality) for modality in MODALITIES}
+    raw = {modality: (name,) for modality, name in RAW.items() if any(True for _ in files.holding(name))}
+    if not any(stored.values()):
+        return {modality: raw.get(modality, ()) for modality in MODALITIES}
+    wanted = {modality: names for modality, names in raw.items() if asked.get(modality) in names}
+    return {modality: (*names, *wanted.get(modality, ())) for modality, names in stored.items()}
 
 
 def _column(files: Files, modality: str, found: Sequence[str], asked: str | None) -> str:
@@ -99,14 +115,14 @@ def read(files: Files, modality: str, column: str, position: Mapping[str, int]) 
     size = len(position)
     claimed = np.ones(size, dtype=bool)
     for file in files.holding(f"has_{modality}"):
-        rows = _rows(files.ids[file.name], position)
+        rows = rows_of(files.ids[file.name], position)
         claimed[rows] &= _flags(file, modality, len(rows))
     out: np.ndarray | None = None
     filled = np.full(size, -1)
     holders = list(files.holding(column))
     for number, file in enumerate(holders):
         ids = files.ids[file.name]
-        values, rows = vectors(file, column, ids), _rows(ids, position)
+        values, rows = vectors(file, column, ids), rows_of(ids, position)
         if out is None:
             out = np.full((size, values.shape[1]), np.nan, dtype=np.float32)
         _check_part(holders, number, column, values, filled[rows], out.shape[1])
@@ -135,6 +151,26 @@ def _check_part(
         )
 
 
+def bare(files: Files, modality: str, position: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A modality that no encoder has turned into vectors yet: no values, and who has it.
+
+    Returns:
+        float32, shape (N, 0); which utterances have a recording, or a transcript that is not blank, shape (N,).
+
+    Raises:
+        InputError: If no utterance has one.
+    """
+    column, present = RAW[modality], np.zeros(len(position), dtype=bool)
+    for file in files.holding(column):
+        texts = text_column(file, column).to_pylist()
+        there = np.array([bool(text and text.strip()) for text in texts], dtype=bool)
+        rows = rows_of(files.ids[file.name], position)
+        present[rows] |= there & _flags(file, modality, len(rows))
+    if not present.any():
+        raise InputError(f"corpus {files.corpus}: {column}: is empty in every row; leave {modality} out")
+    return np.empty((len(position), 0), dtype=np.float32), present
+
+
 def _gap_warning(files: Files, modality: str, column: str, there: np.ndarray, claimed: np.ndarray) -> str:
     if not (there & claimed).any():
         raise InputError(
@@ -146,10 +182,6 @@ def _gap_warning(files: Files, modality: str, column: str, there: np.ndarray, cl
     if gaps and flagged:
         return f"{column}: {gaps} utterances have no vector though has_{modality} is true; they count as missing"
     return ""
-
-
-def _rows(ids: Sequence[str], position: Mapping[str, int]) -> np.ndarray:
-    return np.fromiter((position[name] for name in ids), dtype=np.int64, count=len(ids))
 
 
 def _flags(file: File, modality: str, size: int) -> np.ndarray:

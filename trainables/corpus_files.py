@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -210,6 +210,11 @@ def _ids(file: File) -> list[str]:
             )
         first[name] = row
     return names
+
+
+def rows_of(ids: Sequence[str], position: Mapping[str, int]) -> np.ndarray:
+    """The row of each utterance id, shape (len(ids),)."""
+    return np.fromiter((position[name] for name in ids), dtype=np.int64, count=len(ids))
 
 
 def text_column(file: File, name: str) -> pa.ChunkedArray:

@@ -30,6 +30,8 @@ class Stage:
         classifies: Whether its epochs carry confusion counts, and so take part in selection and stopping.
         vectors: Config fields that arms trained side by side need not have in common: each row has its own value. Empty
             where arms cannot be trained side by side.
+        distributed: Whether a config makes it worth a group of workers: its ``run`` may then be called in several
+            processes with torch.distributed initialised, with equal arguments, and splits each step between them.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Stage:
     depends: tuple[str, ...]
     classifies: bool
     vectors: tuple[str, ...] = ()
+    distributed: Callable[[Any], bool] = lambda config: False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ class Method:
             (rows, utterances, classes), from the artifacts of a trained task.
         measures: What its diagnostics say, for the report: name of the measure -> (title, meaning with its unit and
             what a bad value is).
+        raw: Modalities that a config reads as recordings or transcripts, by an encoder of its own.
         turns: Config field that says how many turns of a dialogue are read together, where a method reads others beside
             the utterance it classifies: 1 is the utterance alone. Empty for methods that read no others.
         version: Raised whenever the same config would give other numbers.
@@ -67,6 +71,7 @@ class Method:
     stages: tuple[Stage, ...]
     predict: Callable[[Any, Mapping[str, Tensors], Any], Any]
     version: int
+    raw: Callable[[Any], frozenset[str]] = lambda config: frozenset()
     measures: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     turns: str = ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -14,6 +14,7 @@ from torch import Tensor
 from trainables.conditions import MODALITIES
 from trainables.corpus import Corpus
 from trainables.epoch import Tensors
+from trainables.errors import InputError
 from trainables.features import Normaliser, class_weights
 from trainables.kept import kept
 from trainables.protocols import Fold
@@ -57,9 +58,13 @@ class Prepared:
             task: What to prepare.
             modalities: Which modalities; by default all the corpus has.
             dims: Size to reduce a modality to by PCA on the train rows; by default none is reduced.
+
+        Raises:
+            InputError: If there are no vectors of a modality.
         """
         corpus, device, wanted = task.corpus, default_device(), dims or {}
         used = tuple(corpus.features) if modalities is None else tuple(modalities)
+        check_vectors(corpus, used)
         sizes = tuple(wanted.get(name) for name in used)
         normalisers, features = _fitted(corpus, task.folds, used, sizes, str(device))
         rows = torch.arange(len(task.folds)).repeat_interleave(len(task.seeds)).repeat(task.arms)
@@ -169,6 +174,20 @@ class Prepared:
             for part in parts
             for name, tensor in part.items()
         }
+
+
+def check_vectors(corpus: Corpus, modalities: Iterable[str]) -> None:
+    """Refuse modalities that no encoder has turned into vectors yet.
+
+    Raises:
+        InputError: Names the modality and the remedy.
+    """
+    for modality in modalities:
+        if not corpus.features[modality].shape[1]:
+            raise InputError(
+                f"corpus {corpus.name}: {modality}: has {corpus.columns[modality]}s but no vectors of them; extract "
+                f"some with `sweeper data features`, or leave {modality} out of the modalities"
+            )
 
 
 @kept

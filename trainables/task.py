@@ -19,12 +19,20 @@ class Task:
 
     Rows are fold-major: row ``r`` is fold ``r // len(seeds)`` with seed ``seeds[r % len(seeds)]``. Where several arms
     are trained side by side, the rows of the first are followed by those of the second, and so on.
+
+    Attributes:
+        corpus: The corpus.
+        folds: Its folds.
+        seeds: Each fold is trained once with each.
+        arms: How many arms are trained side by side.
+        final: Whether what is trained must classify other corpora: then artifacts hold all that takes, encoders too.
     """
 
     corpus: Corpus
     folds: tuple[Fold, ...]
     seeds: tuple[int, ...]
     arms: int = 1
+    final: bool = False
 
     @property
     def rows(self) -> tuple[tuple[Fold, int], ...]:
@@ -60,6 +68,7 @@ def _labeled(corpus: Corpus, folds: tuple[Fold, ...]) -> tuple[Corpus, tuple[Fol
         features={name: features[rows] for name, features in corpus.features.items()},
         present={name: present[rows] for name, present in corpus.present.items()},
         labels=corpus.labels[rows],
+        recordings=corpus.recordings.take(rows) if corpus.recordings else None,
     )
     cut = []
     for fold in folds:
