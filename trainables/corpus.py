@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,8 @@ class Corpus:
             ordered, split or compressed.
         warnings: What a reader of results on this corpus should know.
         recordings: Where the audio of each utterance is; None where the corpus names no files.
+        copies: Augmentation -> the audio's vectors of augmented copies, shape (N, D), NaN where there is none; only to
+            be trained on. They are columns ``<feature column>+<augmentation>``.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Corpus:
     fingerprint: str
     warnings: tuple[str, ...]
     recordings: Recordings | None = None
+    copies: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def speakers(self) -> np.ndarray:
@@ -91,7 +94,8 @@ def load(
     (null = unlabeled), ``split`` (train, dev or test) and ``transcript``. Feature columns are lists of numbers called
     ``audio_...``, ``text_...`` or ``video_...``, in a main file or in a side file of the same utterances. A vector
     that is null or all NaN, or a false ``has_audio`` (``has_text``, ``has_video``), means a missing modality.
-    Audio files are named in a column ``recording``; see `trainables.recordings`.
+    Audio files are named in a column ``recording``; see `trainables.recordings`. Columns of augmented copies, such as
+    ``audio_mfcc+noise10``, are read with the column they are copies of.
 
     Args:
         path: The folder, or ``builtin`` for the corpus of `trainables.synth`.
@@ -126,7 +130,13 @@ def load(
 
     warnings += content_warnings(utterances, arrays, present, columns)
     found = audio.of(files, Path(path), position)
-    return _corpus(files.corpus, utterances, arrays, present, columns, warnings, found.take(keep) if found else None)
+    copies: dict[str, np.ndarray] = {}
+    if "audio" in columns:
+        copies, gaps = corpus_features.read_copies(files, columns["audio"], position, keep, arrays["audio"])
+        warnings += gaps
+    return _corpus(
+        files.corpus, utterances, arrays, present, columns, warnings, found.take(keep) if found else None, copies
+    )
 
 
 def read(
@@ -193,7 +203,13 @@ def with_unlabeled(corpus: Corpus, other: Corpus) -> Corpus:
         corpus.columns,
         [*corpus.warnings, *(f"unlabeled {other.name}: {each}" for each in other.warnings)],
         corpus.recordings.joined(other.recordings) if corpus.recordings and other.recordings else None,
+        {name: _longer(vectors, len(other.labels)) for name, vectors in corpus.copies.items()},
     )
+
+
+def _longer(vectors: np.ndarray, rows: int) -> np.ndarray:
+    """Vectors with rows of NaN behind them."""
+    return np.pad(vectors, ((0, rows), (0, 0)), constant_values=np.nan)
 
 
 def _corpus(
@@ -204,6 +220,7 @@ def _corpus(
     columns: Mapping[str, str],
     warnings: Sequence[str],
     found: Recordings | None,
+    copies: Mapping[str, np.ndarray],
 ) -> Corpus:
     classes = tuple(sorted(utterances["label"].dropna().unique()))
     index = {each: number for number, each in enumerate(classes)}
@@ -215,9 +232,12 @@ def _corpus(
         labels=np.array([index.get(label, -1) for label in utterances["label"]], dtype=np.int64),
         classes=classes,
         columns=columns,
-        fingerprint=fingerprint(utterances, features, present, found if columns.get("audio") == "recording" else None),
+        fingerprint=fingerprint(
+            utterances, features, present, found if columns.get("audio") == "recording" else None, copies
+        ),
         warnings=tuple(warnings),
         recordings=found,
+        copies=copies,
     )
 
 
@@ -244,6 +264,7 @@ def fingerprint(
     features: Mapping[str, np.ndarray],
     present: Mapping[str, np.ndarray],
     recordings: Recordings | None = None,
+    copies: Mapping[str, np.ndarray] | None = None,
 ) -> str:
     """SHA-256 (hex) of the content that can change a result.
 
@@ -252,6 +273,7 @@ def fingerprint(
         features: Modality -> vectors, shape (N, D).
         present: Modality -> which utterances have it, shape (N,).
         recordings: Where they stand for the audio.
+        copies: Augmentation -> vectors, shape (N, D), NaN where there is none.
     """
     digest = hashlib.sha256(_FINGERPRINT_VERSION)
 
@@ -268,6 +290,8 @@ def fingerprint(
         there = present[modality]
         values = np.where(there[:, None], features[modality], 0.0).astype("<f4") + np.float32(0)
         add(modality.encode(), str(values.shape).encode(), there.tobytes(), values.tobytes())
+    for name, vectors in sorted((copies or {}).items()):
+        add(b"copies", name.encode(), np.isnan(vectors).tobytes(), np.nan_to_num(vectors).astype("<f4").tobytes())
     if recordings is not None:
         add(*(each.encode() for each in recordings.identity()))
     if "text" in features and not features["text"].shape[1]:

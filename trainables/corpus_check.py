@@ -11,6 +11,7 @@ import pandas as pd
 
 from trainables import corpus_features
 from trainables.conditions import MODALITIES
+from trainables.copies import PLUS
 from trainables.corpus import BUILTIN, Corpus, builtin, load
 from trainables.corpus_files import Files, open_folder
 from trainables.errors import InputError
@@ -138,7 +139,7 @@ def _columns(files: Files, corpus: Corpus, used: Mapping[str, str]) -> tuple[Col
     position = {name: row for row, name in enumerate(corpus.utterances["utterance_id"])}
     found = []
     for modality in MODALITIES:
-        for name in files.features(modality):
+        for name in _with_copies(files, modality):
             values, present, _ = corpus_features.read(files, modality, name, position)
             found.append(
                 Column(
@@ -147,10 +148,16 @@ def _columns(files: Files, corpus: Corpus, used: Mapping[str, str]) -> tuple[Col
                     dim=values.shape[1],
                     missing=int((~present).sum()),
                     constant=len(_constant(values[present])),
-                    used=used.get(modality) == name,
+                    used=used.get(modality) == name.partition(PLUS)[0],
                 )
             )
     return tuple(found)
+
+
+def _with_copies(files: Files, modality: str) -> Iterator[str]:
+    for column in files.features(modality):
+        yield column
+        yield from files.copies(column) if modality == "audio" else ()
 
 
 def content_warnings(

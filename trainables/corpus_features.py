@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainables.conditions import MODALITIES
+from trainables.copies import augmentation_in
 from trainables.corpus_files import File, Files, rows_of, text_column
 from trainables.errors import InputError
 
@@ -132,6 +133,40 @@ def read(files: Files, modality: str, column: str, position: Mapping[str, int]) 
     present = there & claimed
     out[~present] = np.nan
     return out, present, _gap_warning(files, modality, column, there, claimed)
+
+
+def read_copies(
+    files: Files, column: str, position: Mapping[str, int], keep: np.ndarray, original: np.ndarray
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The augmented copies of an audio column; none where the corpus has none.
+
+    Args:
+        files: The corpus.
+        column: The feature column.
+        position: Row of each utterance id.
+        keep: The utterances that are used, N of them.
+        original: The column's own vectors, shape (N, D), NaN where missing.
+
+    Returns:
+        Augmentation -> vectors, float32, shape (N, D), NaN where there is no copy; and warnings.
+
+    Raises:
+        InputError: As `read`, and if a copy's vectors have another length than the original's.
+    """
+    found: dict[str, np.ndarray] = {}
+    warnings: list[str] = []
+    for name in files.copies(column):
+        every, there, _ = read(files, "audio", name, position)
+        copies = every[keep]
+        if copies.shape[1] != original.shape[1]:
+            raise InputError(
+                f"corpus {files.corpus}: {name}: vectors have {copies.shape[1]} values, those of {column} "
+                f"{original.shape[1]}; extract both with the same settings"
+            )
+        gaps = int((~there[keep] & ~np.isnan(original).any(axis=1)).sum())
+        warnings += [f"{name}: {gaps} utterances have no copy; another copy or their own stands in"] if gaps else []
+        found[augmentation_in(name)] = copies
+    return found, warnings
 
 
 def _check_part(

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from trainables.copies import augmentation_in, copy_of, is_copy
 from trainables.errors import InputError
 
 #: Columns that describe an utterance, as far as anything here reads them.
@@ -37,10 +38,9 @@ class File:
         return tuple(self.schema.names)
 
     def features(self, modality: str) -> tuple[str, ...]:
-        """Names of its feature columns of a modality: lists of numbers called ``<modality>_...``."""
-        return tuple(
-            field.name for field in self.schema if field.name.startswith(f"{modality}_") and is_vector(field.type)
-        )
+        """Names of its feature columns of a modality: lists of numbers called ``<modality>_...``, but no copies."""
+        vectors = (field.name for field in self.schema if is_vector(field.type))
+        return tuple(name for name in vectors if name.startswith(f"{modality}_") and not is_copy(name))
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class Files:
     def features(self, modality: str) -> tuple[str, ...]:
         """Names of the corpus's feature columns of a modality, those of the main files first."""
         return tuple(dict.fromkeys(name for file in self.all for name in file.features(modality)))
+
+    def copies(self, column: str) -> tuple[str, ...]:
+        """Names of the columns that hold augmented copies of a feature column, sorted."""
+        names = {field.name for file in self.all for field in file.schema if is_vector(field.type)}
+        return tuple(sorted(name for name in names if name == copy_of(column, augmentation_in(name))))
 
     def holding(self, column: str) -> Iterator[File]:
         """The files that have a column."""

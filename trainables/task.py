@@ -69,6 +69,7 @@ def _labeled(corpus: Corpus, folds: tuple[Fold, ...]) -> tuple[Corpus, tuple[Fol
         present={name: present[rows] for name, present in corpus.present.items()},
         labels=corpus.labels[rows],
         recordings=corpus.recordings.take(rows) if corpus.recordings else None,
+        copies={name: vectors[rows] for name, vectors in corpus.copies.items()},
     )
     cut = []
     for fold in folds:
