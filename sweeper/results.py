@@ -298,6 +298,7 @@ class Writer:
     def _read_tables(self, again: set[str]) -> None:
         """Take what the tables hold, but for the arms that the journal tells of again."""
         found = {name: _read(self.folder, name, again) for name in SCHEMAS}
+        _check_trials(self.folder, found)
         for row in found["trials"].to_pylist():
             try:
                 self._hand(_arm_of(row))
@@ -423,6 +424,16 @@ def _read(folder: Path, name: str, without: set[str]) -> pa.Table:
             raise
         raise InputError(f"{path}: has other columns than it should ({str(error)[:100]}); {kept.OF_RUN}") from None
     return table.filter(pc.invert(pc.is_in(table["arm"], value_set=pa.array(sorted(without), pa.string()))))
+
+
+def _check_trials(folder: Path, found: dict[str, pa.Table]) -> None:
+    """Refuse trials that were lost: written last, they lack no arm of the other tables that the journal does not tell."""
+    lost = set(pc.unique(found["folds"]["arm"]).to_pylist()) - set(found["trials"]["arm"].to_pylist())
+    if lost:
+        raise InputError(
+            f"{folder / 'trials.parquet'}: is missing or not whole, folds.parquet holds {min(lost)} and it does not; "
+            f"{kept.OF_RUN}"
+        )
 
 
 def _arm_of(row: Row) -> Arm:
