@@ -427,7 +427,7 @@ def _read(folder: Path, name: str, without: set[str]) -> pa.Table:
 
 
 def _check_trials(folder: Path, found: dict[str, pa.Table]) -> None:
-    """Refuse trials that were lost: written last, they lack no arm of the other tables that the journal does not tell."""
+    """Refuse trials that were lost: written last, they lack no arm of the folds unless the journal tells of it."""
     lost = set(pc.unique(found["folds"]["arm"]).to_pylist()) - set(found["trials"]["arm"].to_pylist())
     if lost:
         raise InputError(
