@@ -76,6 +76,11 @@ class Normaliser:
         folds = len(self.mean)
         return Normaliser(_tensor(np.tile(mean, (folds, 1))), _tensor(np.tile(std, (folds, 1))), self.basis)
 
+    def of(self, fold: int) -> Normaliser:
+        """That of one fold alone."""
+        one = slice(fold, fold + 1)
+        return Normaliser(self.mean[one], self.std[one], None if self.basis is None else self.basis[one])
+
     def state(self, prefix: str) -> Tensors:
         """Its tensors by prefixed name."""
         parts = {"mean": self.mean, "std": self.std, "basis": self.basis}

@@ -1,4 +1,4 @@
-"""What stage 3 puts beside the real features: generated ones (section 3.3) or, as controls, noisy or mixed real ones.
+"""What stage 3 puts beside real features: generated ones (section 3.3) or, as controls, noisy, mixed or copied ones.
 
 Each source is drawn for all places of a pool and then asked batch by batch. Features are tuples: (audio,) in the
 unimodal form, (audio, text) in the multimodal one.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainables.copies import chosen
 from trainables.mi_infogan import align, generate
 from trainables.mi_infogan.config import Config
 from trainables.mi_infogan.data import Data
@@ -131,6 +133,53 @@ class Mixed:
     def partners(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Partners and shares at these places, shape (R, B) each."""
         return self._partner[self._row, places], self._share[self._row, places]
+
+
+class Copied:
+    """h of augmented copies of the recordings (`trainables.augmentations`), by the frozen encoder; text as it is.
+
+    Copies are normalised as their originals are, by what was fitted on the real train rows. Each place has one of its
+    utterance's copies, all equally likely; the utterance's own h where it has none.
+
+    Args:
+        config: All settings.
+        data: The task's tensors.
+        frozen: The baselines.
+    """
+
+    def __init__(self, config: Config, data: Data, frozen: align.Frozen) -> None:
+        copies = data.task.corpus.copies
+        self._data, self._frozen = data, frozen
+        self._copies = [copies[name] for name in chosen(config.augment.copies, copies)]
+        there = np.stack([~np.isnan(each).any(axis=1) for each in self._copies])
+        self._count = there.sum(axis=0)
+        self._order = np.argsort(~there, axis=0, kind="stable")
+        self._h = self._has = torch.empty(0)
+
+    def draw(self, utterance: Tensor, draws: Draws) -> None:
+        """Draw a copy for each place, and encode it."""
+        places = utterance.cpu().numpy()
+        even = draws.beta(1.0, places.shape[1]).cpu().numpy()
+        count = self._count[places]
+        number = np.minimum(even * count, np.maximum(count - 1, 0)).astype(np.int64)
+        rows = [self._encoded(row, *each) for row, each in enumerate(zip(places, number, count > 0, strict=True))]
+        self._h, self._has = torch.stack(rows), torch.from_numpy(count > 0).to(self._data.device)
+
+    def _encoded(self, row: int, places: np.ndarray, number: np.ndarray, has: np.ndarray) -> Tensor:
+        """h of a row's places, shape (P, H): of the copy of that number among those the utterance has."""
+        copy = self._order[number, places]
+        raw = np.empty((len(places), self._copies[0].shape[1]), dtype=np.float32)
+        for which, vectors in enumerate(self._copies):
+            raw[copy == which] = vectors[places[copy == which]]
+        fold = int(self._data.fold[row])
+        x = self._data.normalisers["audio"].of(fold).apply(raw, has).to(self._data.device)
+        with torch.no_grad():
+            return self._frozen.stack.apply(x, np.arange(self._data.rows) == row)[0]
+
+    def of(self, places: Tensor, real: Features) -> Features:
+        """h of the copies at these places, beside the text of the recordings."""
+        copied, has = self._h[self._frozen.row, places], self._has[self._frozen.row, places]
+        return (torch.where(has[..., None], copied, real[0]), *real[1:])
 
 
 def mixed_cross_entropy(logits: Tensor, labels: Tensor, others: Tensor, share: Tensor, weights: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from trainables.epoch import Tensors
 from trainables.features import class_weights
 from trainables.losses import weighted_cross_entropy
 from trainables.mi_infogan import align, generate
-from trainables.mi_infogan.added import Generated, Mixed, Noisy, Real, Source, mixed_cross_entropy
+from trainables.mi_infogan.added import Copied, Generated, Mixed, Noisy, Real, Source, mixed_cross_entropy
 from trainables.mi_infogan.config import Config
 from trainables.mi_infogan.data import Data
 from trainables.scoring import Part
@@ -33,7 +33,7 @@ class Pool:
 
     Attributes:
         utterance: The utterance each item is, or is made from, shape (R, P).
-        audio: Whether its audio is generated (or noisy, or mixed), shape (R, P).
+        audio: Whether its audio is generated (or noisy, or mixed, or of a copy), shape (R, P).
         text: Whether its text is, shape (R, P).
         sizes: Items of each row; what lies beyond is padding.
     """
@@ -74,6 +74,8 @@ def _items(config: Config, data: Data, row: int) -> np.ndarray:
         items[:, 1:] = 0
     if settings.source == "mixup":  # of one pair of utterances, audio and text are mixed together
         items[len(real) :, 1:] = (1, int(multimodal))
+    if settings.source == "recordings":  # a copy says what its recording says
+        items[len(real) :, 1:] = (1, 0)
     return items
 
 
@@ -184,6 +186,8 @@ def _source(
     if settings.source == "generated":
         G = generate.build(config, data, frozen.h.shape[-1])[0].load(artifacts[generate.NAME], "G/")
         return Generated(config, data, frozen, G)
+    if settings.source == "recordings":
+        return Copied(config, data, frozen)
     if settings.source == "noise":
         return Noisy(settings.noise, data, real)
     return Mixed(settings.mixup, data, real) if settings.source == "mixup" else None

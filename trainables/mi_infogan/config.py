@@ -79,9 +79,12 @@ class Augment(Section):
 
     inputs: Literal["audio", "audio+text"] = "audio"
     """What is classified: unimodal (h) or multimodal (h and t concatenated)."""
-    source: Literal["generated", "noise", "mixup", "real", "none"] = "generated"
-    """What is added to the real features: generated ones; with ``noise``; mixtures of two; the real ones again (the
-    control); nothing."""
+    source: Literal["generated", "noise", "mixup", "recordings", "real", "none"] = "generated"
+    """What is added to the real features: generated ones; with ``noise``; mixtures of two; those of augmented copies of
+    the ``recordings``; the real ones again (the control); nothing."""
+    copies: tuple[str, ...] | None = None
+    """Augmentations that source ``recordings`` takes copies of, such as ``noise10``, or kinds of them, such as
+    ``noise``; null takes all that the corpus has."""
     noise: float = Field(0.3, gt=0)
     """Spread of the Gaussian noise of source ``noise``, as a share of each feature's own on the train rows."""
     mixup: float = Field(0.2, gt=0)

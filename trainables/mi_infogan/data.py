@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.copies import unknown
 from trainables.corpus import Corpus
 from trainables.epoch import Tensors
 from trainables.errors import InputError
@@ -26,7 +27,7 @@ class Data(Prepared):
         """Fit the normalisers on each fold's train rows and apply them.
 
         Raises:
-            InputError: If the corpus has no audio, or not the text that the config asks for.
+            InputError: If the corpus has no audio, or not the text or the copies that the config asks for.
         """
         _check(config, task.corpus)
         used = [name for name in ("audio", "text") if name in task.corpus.features]
@@ -63,9 +64,33 @@ class Data(Prepared):
         }
 
 
+def _check_copies(config: Config, corpus: Corpus) -> None:
+    """Refuse to add copies that a corpus does not have.
+
+    Raises:
+        InputError: Names the setting, what is missing and the remedy.
+    """
+    wanted, there = config.augment.copies, corpus.copies
+    if config.augment.source != "recordings":
+        return
+    column = corpus.columns.get("audio", "the audio column")
+    if not there:
+        raise InputError(
+            f"config.augment.source: 'recordings' needs augmented copies of {column}, and corpus {corpus.name} has "
+            "none; write some with `sweeper data features --augment noise10`, or use another source"
+        )
+    if missing := unknown(wanted, there):
+        raise InputError(
+            f"config.augment.copies: corpus {corpus.name} has no {column}+{missing}; its copies are {', '.join(there)}"
+        )
+    if wanted == ():
+        raise InputError("config.augment.copies: is empty; name some, or write null for all")
+
+
 def _check(config: Config, corpus: Corpus) -> None:
     if "audio" not in corpus.features:
         raise InputError("modalities: mi_infogan classifies audio, and the corpus or the study has none; add 'audio'")
+    _check_copies(config, corpus)
     if "text" not in corpus.features:
         if config.augment.inputs == "audio+text":
             raise InputError(

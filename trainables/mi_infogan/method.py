@@ -42,6 +42,13 @@ Deviations from the paper, and decisions where it is silent:
   (`added.Noisy`, the conventional augmentation of section 1, on h and t instead of the wave form); mixtures of two real
   ones and of their labels (`added.Mixed`, Zhang et al. 2018). In the multimodal form, where generation adds three
   pairings, noise adds the same three, and mixup three mixtures of whole pairs.
+- Augmented recordings (`added.Copied`): the frozen encoder's h of stored copies of the train utterances, instead of
+  generated ones and as many. Each place has one of its utterance's copies, drawn anew for each; they are normalised
+  as the originals are, and the encoder of stage 1 never saw them, as it never saw generated features. An
+  augmentation of the audio leaves what is said as it is, so the text beside a copy is the real one: of generation's
+  three pairings (h, t'), (h', t), (h', t') only (h', t) has a counterpart, and in the multimodal form all three added
+  places hold such pairs, each with a copy of its own. That gives copies no less than generation gets in items and
+  steps, and more variety of audio where there are several; it gives them no new text.
 - The control cGAN: no text, no prediction losses; instead D has a logit for each class and judges a feature by its own
   label's. The label beside h in D's input, as Mirza and Osindero 2014 have it, would leave the paper's linear D blind
   to whether the two fit. Its learning rate is 1e-3: at 1e-4 generated features are recalled at chance after 15 epochs
