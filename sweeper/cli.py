@@ -349,6 +349,53 @@ def data_check(
     Console().print(render.corpus(corpora.inspect(corpus)))
 
 
+@data_app.command("build")
+@_answering
+def data_build(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="`sweeper data kinds` lists them.", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="The corpus as distributed; not changed.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The corpus folder to write.", show_default=False)],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="An option of this kind; may be repeated."),
+    ] = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out utterances whose recording is missing or damaged.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what an earlier build wrote to OUT.")] = False,
+) -> None:
+    """Turn a corpus as distributed into a corpus folder, and compare its counts with the published ones.
+
+    Examples:
+
+    `sweeper data build iemocap IEMOCAP_full_release data/iemocap`
+
+    `sweeper data build csv recordings data/ours --set 'columns={speaker: who, label: feeling}'`
+    """
+    from sweeper import build
+
+    built = build.run(
+        kind, source, out, settings or (), skip_broken=skip_broken, force=force, console=Console(stderr=True)
+    )
+    Console().print(build.summary(built), soft_wrap=True)
+
+
+@data_app.command("kinds")
+@_answering
+def data_kinds(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="One kind, with its options.")] = None,
+) -> None:
+    """List the kinds of corpora that `sweeper data build` reads, or the options of one.
+
+    Example: `sweeper data kinds iemocap`
+    """
+    from sweeper import build
+
+    Console().print(build.kinds_table() if kind is None else build.kind_page(kind))
+
+
 @data_app.command("synth")
 @_answering
 def data_synth(
