@@ -38,7 +38,7 @@ class Real:
     def __call__(self, index: Tensor, rows: slice | Tensor = slice(None)) -> Features:
         """Features of utterances of the given rows, shape (rows, B) to (rows, B, H) and (rows, B, K)."""
         audio = self._frozen.h[self._frozen.row[rows], index]
-        return (audio, self._data.t[self._data.fold[rows], index]) if self._multimodal else (audio,)
+        return (audio, self._data.texts(index, rows)) if self._multimodal else (audio,)
 
 
 class Source(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -77,12 +77,24 @@ def losses(config: Align, stack: Stack, params: Tensors, batch: Tensors) -> Tens
             ``keep`` (B, hidden).
     """
     h = stack.call(params, *(batch[name] for name in ("x", "keep") if name in batch))
+    return terms_of(config, params, h, batch)
+
+
+def terms_of(config: Align, heads: Mapping[str, Tensor], h: Tensor, batch: Tensors) -> Tensors:
+    """The terms of eq. 7 for one row and batch from its features, each of shape (); a weight of 0 skips its term.
+
+    Args:
+        config: The stage's settings.
+        heads: W_y, b_y and, with text, W_t, b_t.
+        h: Features, shape (B, H).
+        batch: ``t`` (B, K), ``y`` (B,), ``has_text`` (B,), ``weights`` (C,).
+    """
     t, present = batch["t"], batch["has_text"]
-    terms = {"ser": weighted_cross_entropy(linear(params, "W_y", h), batch["y"], batch["weights"])}
+    terms = {"ser": weighted_cross_entropy(linear(heads, "W_y", h), batch["y"], batch["weights"])}
     if config.alpha > 0 and t.shape[-1]:
         terms["cl"] = info_nce(t, h, temperature=config.temperature, present=present)
     if config.beta > 0 and t.shape[-1]:
-        terms["mi"] = info_nce(t, linear(params, "W_t", h), temperature=config.temperature, present=present)
+        terms["mi"] = info_nce(t, linear(heads, "W_t", h), temperature=config.temperature, present=present)
     return terms
 
 
@@ -95,10 +107,28 @@ def total(config: Align, terms: Tensors) -> Tensor:
 def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Tensors | None = None) -> Training:
     """Train every row's baseline; yield after each epoch.
 
-    Its artifact: the parameters of each row at its dev-chosen epoch and the normalisers.
+    Its artifact: the parameters of each row at its dev-chosen epoch and the normalisers; where encoders make the
+    features, these too (`tune`).
     """
     del artifacts  # the first stage
-    data = Data.of(config, task)
+    if config.align.raw:
+        from trainables.mi_infogan import tune  # needs the extra encoders
+
+        return tune.run(config, task, state)
+    return train(config, Data.of(config, task), state)
+
+
+def train(
+    config: Config, data: Data, state: Tensors | None, more: Callable[[Tensors], Tensors] = lambda best: {}
+) -> Training:
+    """Train every row's baseline over stored features, or such as a frozen encoder has made.
+
+    Args:
+        config: All settings.
+        data: The task's tensors.
+        state: What to go on from.
+        more: What else to hand on, from the parameters at each row's dev-chosen epoch.
+    """
     stack = build(config, data)
     across = config.align.across
     optimizer = Optimizer([stack], learning_rate=across("learning_rate"), weight_decay=across("weight_decay"))
@@ -110,14 +140,14 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
     return Classifier(
         stage=NAME,
         epochs=config.align.epochs,
-        arms=task.arms,
+        arms=data.task.arms,
         stack=stack,
         optimizer=optimizer,
         dev=data.part("dev"),
         test=data.part("test"),
         train=partial(_epoch, config.align, data, stack, optimizer),
         logits=logits,
-        finish=lambda best: Finished(artifact=best.tensors | data.state()),
+        finish=lambda best: Finished(artifact=best.tensors | data.state() | more(best.tensors)),
     ).run(state)
 
 
@@ -144,7 +174,7 @@ class Frozen:
     """A finished baseline as the later stages use it.
 
     Attributes:
-        stack: The baselines, at each row's dev-chosen epoch.
+        stack: The baselines, at each row's dev-chosen epoch; their heads only, where h was handed on.
         h: Features of every labeled utterance, shape (R, N, H).
         row: 0 to R - 1, shape (R, 1), to index h with.
     """
@@ -160,11 +190,31 @@ class Frozen:
 
     @classmethod
     def load(cls, config: Config, data: Data, artifact: Tensors) -> Frozen:
-        """Rebuild the baselines from the stage's artifact and apply their encoders, eq. 1."""
+        """Rebuild the baselines from the stage's artifact and apply their encoders, eq. 1.
+
+        Where the artifact holds the features, the encoder has been at work already: then there is none in the stack.
+        """
+        row = torch.arange(data.rows, device=data.device)[:, None]
+        if "h" in artifact:
+            h = artifact["h"].to(data.device)
+            return cls(_heads(data, h.shape[-1]).load(artifact), h, row)
         stack = build(config, data).load(artifact)
         with torch.no_grad():
             h = torch.stack([_encode(stack, row, data.x[fold]) for row, fold in enumerate(data.fold[:, 0])])
-        return cls(stack, h, torch.arange(data.rows, device=data.device)[:, None])
+        return cls(stack, h, row)
+
+
+def _heads(data: Data, feature_dim: int) -> Stack:
+    """W_y and, with text, W_t of every row, to be loaded."""
+
+    def make() -> nn.Module:
+        heads = nn.Module()
+        heads.W_y = nn.Linear(feature_dim, data.classes)
+        if data.t.shape[-1]:
+            heads.W_t = nn.Linear(feature_dim, data.t.shape[-1])
+        return heads
+
+    return Stack(make, [0] * data.rows).to(data.device)
 
 
 def _encode(stack: Stack, row: int, x: Tensor) -> Tensor:

@@ -156,7 +156,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
 
     Its artifact: the classifiers, each at its dev-chosen epoch.
     """
-    data, settings = Data.of(config, task), config.augment
+    data, settings = Data.of(config, task, artifacts[align.NAME]), config.augment
     frozen = align.Frozen.load(config, data, artifacts[align.NAME])
     pool, real = Pool.make(config, data), Real(config, data, frozen)
     inputs = Inputs(config, data, pool, real, _source(config, data, frozen, real, artifacts))

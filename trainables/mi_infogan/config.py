@@ -12,9 +12,48 @@ from pydantic import Field
 from trainables.section import Section
 
 
+class Tuning(Section):
+    """Fine-tuning of pretrained encoders over recordings and transcripts; without them nothing of it is used."""
+
+    learning_rate: float = Field(1e-4, gt=0)
+    """Adam's step size for encoders and heads, section 4.2.3; `align.learning_rate` is the feature form's."""
+    rank: int = Field(8, ge=1)
+    """Rank of LoRA's matrices. Decision, as all of LoRA's settings."""
+    alpha: float = Field(16.0, gt=0)
+    """LoRA's alpha: what the matrices add is scaled by alpha / rank."""
+    dropout: float = Field(0.05, ge=0, lt=1)
+    """Dropout on what enters LoRA's matrices."""
+    targets: tuple[str, ...] = ()
+    """Linear layers that get LoRA's matrices, by the ends of their names; () = queries and values of attention."""
+    pooling: Literal["mean", "first", "last", "model"] | None = None
+    """How h is pooled from the audio encoder's sequence; null = AST's own pooled output, else the mean."""
+    text_pooling: Literal["mean", "first", "last", "model"] | None = None
+    """How t is pooled from the text encoder's sequence; null = what a sentence encoder says, else the mean."""
+    max_seconds: float = Field(10.0, gt=0)
+    """Longer recordings are cropped: somewhere in training, at their beginning otherwise. AST hears 10.24 s."""
+    accumulate: int = Field(1, ge=1)
+    """Parts in which a step's utterances pass through the encoder, for memory; the negatives of eq. 5 and 6 are those
+    of the part."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Precision inside the encoders, mixed where it is not fp32; losses and heads stay in single precision."""
+    checkpointing: bool = False
+    """Keep only the inputs of layers for the backward pass and compute the rest again: less memory, a third slower."""
+
+
 class Align(Section):
     """Stage 1, eq. 1-7: an audio encoder and classifier, aligned with the text embeddings."""
 
+    encoder: str | None = None
+    """Audio encoder over recordings: hub name or folder of an AST, a wav2vec 2.0 or their like; null = stored features
+    and an encoder from scratch."""
+    train: Literal["full", "lora", "frozen"] = "full"
+    """What of the audio encoder is trained: all, LoRA's matrices, or nothing: then its vectors are stored features."""
+    text_encoder: str | None = None
+    """Text encoder over transcripts: hub name or folder of a BERT, a Llama or their like; null = stored features."""
+    text_train: Literal["frozen", "lora"] = "frozen"
+    """Whether the text encoder learns the emotion from transcripts by LoRA (section 4.2.2) as the audio is aligned."""
+    tuning: Tuning = Tuning()
+    """How encoders are fine-tuned."""
     alpha: float = Field(1.0, ge=0)
     """Weight of the contrastive alignment loss, eq. 5 and 7; 0 skips it."""
     beta: float = Field(1.0, ge=0)
@@ -22,7 +61,8 @@ class Align(Section):
     temperature: float = Field(0.1, gt=0)
     """tau of eq. 5, 6 and 13. Decision."""
     hidden: tuple[int, ...] = Field((512,))
-    """Hidden widths of the encoder f_a over stored features. Decision (the paper fine-tunes a transformer)."""
+    """Hidden widths of the encoder f_a over stored features (or a frozen encoder's). Decision (the paper fine-tunes a
+    transformer)."""
     feature_dim: int | None = Field(None, ge=2)
     """Size of h; None is the size of the text vector. Smaller: the text is reduced by PCA on the train rows."""
     dropout: float = Field(0.5, ge=0, lt=1)
@@ -37,6 +77,17 @@ class Align(Section):
     """Epochs trained; the one with the best dev UAR is handed on. Decision."""
     class_weights: bool = True
     """Weight the cross entropy inversely to class counts of the train rows, section 4.2.3."""
+
+    @property
+    def tunes(self) -> bool:
+        """Whether an encoder learns, so that several workers have something to share."""
+        return self.encoder is not None and self.train != "frozen"
+
+    @property
+    def raw(self) -> frozenset[str]:
+        """Modalities that an encoder makes vectors of."""
+        named = {"audio": self.encoder, "text": self.text_encoder}
+        return frozenset(modality for modality, name in named.items() if name)
 
 
 class Generate(Section):

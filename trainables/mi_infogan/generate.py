@@ -60,7 +60,7 @@ def build(config: Config, data: Data, feature_dim: int) -> tuple[Stack, Stack]:
 def conditions(config: Config, data: Data, index: Tensor, rows: slice = slice(None)) -> Tensor:
     """(c, t) of utterances of the given rows, shape (rows, B, condition)."""
     label = one_hot(data, index)
-    return torch.cat([label, data.t[data.fold[rows], index]], -1) if config.generate.text else label
+    return torch.cat([label, data.texts(index, rows)], -1) if config.generate.text else label
 
 
 def one_hot(data: Data, index: Tensor) -> Tensor:
@@ -148,7 +148,7 @@ def run(config: Config, task: Task, artifacts: Mapping[str, Tensors], state: Ten
 
     Its artifact: the generators after the last epoch. On that epoch their quality is measured.
     """
-    data = Data.of(config, task)
+    data = Data.of(config, task, artifacts[align.NAME])
     frozen = align.Frozen.load(config, data, artifacts[align.NAME])
     rate, beta1 = (config.generate.across(name) for name in ("learning_rate", "beta1"))
     stacks = build(config, data, frozen.h.shape[-1])

@@ -97,6 +97,7 @@ METHOD = Method(
             depends=("align",),
             classifies=True,
             vectors=("align.alpha", "align.beta", "align.temperature", "align.learning_rate", "align.weight_decay"),
+            distributed=lambda config: config.align.tunes,
         ),
         Stage(
             name=generate.NAME,
@@ -118,6 +119,7 @@ METHOD = Method(
         ),
     ),
     predict=predict,
+    raw=lambda config: config.align.raw,
     measures={
         "spread_ratio": (
             "Spread ratio",

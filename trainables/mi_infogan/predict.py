@@ -1,4 +1,4 @@
-"""Classify a corpus with trained artifacts: normaliser, encoder and classifier, nothing else."""
+"""Classify a corpus with trained artifacts: normalisers, encoders and classifier, nothing else."""
 
 from __future__ import annotations
 
@@ -29,13 +29,27 @@ def predict_logits(config: Config, artifacts: Mapping[str, Tensors], corpus: Cor
     if "augment" not in artifacts:
         return align.linear(baseline, "W_y", h)
     multimodal = config.augment.inputs == "audio+text"
-    inputs = torch.cat([h, normalised(baseline, corpus, ("text",), rows)["text"]], -1) if multimodal else h
+    inputs = torch.cat([h, _texts(config, baseline, corpus, rows)], -1) if multimodal else h
     hidden = config.augment.hidden if multimodal else ()
     stack = Stack(lambda: mlp((inputs.shape[-1], *hidden, classes)), [0] * rows)
     return stack.load(artifacts["augment"]).apply(inputs)
 
 
+def _texts(config: Config, baseline: Tensors, corpus: Corpus, rows: int) -> Tensor:
+    if not config.align.text_encoder:
+        return normalised(baseline, corpus, ("text",), rows)["text"]
+    from trainables.mi_infogan import tune  # needs the extra encoders
+
+    return tune.texts(config, baseline, corpus)
+
+
 def _encode(config: Config, baseline: Tensors, corpus: Corpus) -> Tensor:
+    if config.align.encoder:
+        from trainables.mi_infogan import tune  # needs the extra encoders
+
+        if config.align.tunes:
+            return tune.features(config, baseline, corpus)
+        corpus = tune.with_vectors(config, baseline, corpus)
     rows, classes, _ = baseline["W_y.weight"].shape
     x = normalised(baseline, corpus, ("audio",), rows)["audio"]
     text_dim = baseline["W_t.weight"].shape[1] if "W_t.weight" in baseline else 0
