@@ -120,7 +120,9 @@ def _entry(table: str, place: str, cells: dict[str, Any]) -> _Entry:
     if not file:
         raise InputError(f"{place}: names no file; correct or remove it")
     start, end = (_seconds(place, name, cells.pop(name, None)) for name in ("start", "end"))
-    return _Entry(table, place, _Key(str(file), start or None, end), cells)
+    # A segment of no times is the whole file.
+    start = start if end is not None else start or None
+    return _Entry(table, place, _Key(str(file), start, end), cells)
 
 
 def _seconds(place: str, name: str, value: Any) -> float | None:

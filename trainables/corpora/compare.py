@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from trainables.corpora.reader import Published
+from trainables.corpora.sources import count
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _reasons(published: Published, table: pd.DataFrame, left: Left, found: Mappi
             more = ", ..." if len(missing) > 5 else ""
             reasons.append(f"the tree lacks {len(missing)} of {len(names)} {column}s ({', '.join(missing[:5])}{more})")
     if left.broken:
-        reasons.append(f"{left.broken:,} utterances were left out because their recordings cannot be used")
+        reasons.append(f"{count(left.broken, 'utterance')} left out because the recording cannot be used")
     if left.options:
         reasons.append(f"options differ from the paper's: {', '.join(left.options)}")
     if reasons:

@@ -120,7 +120,9 @@ def table(path: Path, needed: Sequence[str] = (), *, delimiter: str | None = Non
     """
     content = text(path)
     header = content.lstrip().splitlines()[0]
-    reader = csv.reader(content.splitlines(keepends=True), delimiter=delimiter or max(",;\t", key=header.count))
+    reader = csv.reader(
+        content.splitlines(keepends=True), delimiter=delimiter or max(",;\t", key=header.count), strict=True
+    )
     try:
         names = [name.strip() for name in next(reader)]
         _check_header(path, names, needed)
@@ -211,7 +213,8 @@ class Index:
         """What to say about copies."""
         if not self.copies:
             return []
-        return [f"{len(self.copies):,} recordings are in the tree more than once, with the same content; one is used"]
+        what = count(len(self.copies), "recording")
+        return [f"{what} in the tree more than once, with the same content; one is used"]
 
 
 def count(number: int, noun: str) -> str:
