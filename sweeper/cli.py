@@ -382,6 +382,72 @@ def data_build(
     Console().print(build.summary(built), soft_wrap=True)
 
 
+@data_app.command("features")
+@_answering
+def data_features(
+    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A corpus folder.", show_default=False)],
+    audio: Annotated[
+        str | None,
+        typer.Option(metavar="ENCODER", help="`egemaps`, `compare`, `is10`, `mfcc`, or a hub name or folder."),
+    ] = None,
+    text: Annotated[str | None, typer.Option(metavar="ENCODER", help="A hub name or folder.")] = None,
+    video: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Vectors by utterance id: .npz, .parquet or .csv.")
+    ] = None,
+    column: Annotated[str, typer.Option(metavar="NAME", help="Name of the column; made of the encoder's.")] = "",
+    layer: Annotated[int | None, typer.Option(help="Hidden layer, 0 = before the first; the last if left out.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="`mean`, `first`, `last` or `model` (its own).")] = None,
+    sequence: Annotated[bool, typer.Option("--sequence", help="Keep frames or tokens, not one vector.")] = False,
+    augment: Annotated[
+        list[str] | None, typer.Option(metavar="AUGMENTATION", help="Copies such as `noise10`; may be repeated.")
+    ] = None,
+    longest: Annotated[float | None, typer.Option(metavar="SECONDS", help="Read no more of a recording.")] = None,
+    window: Annotated[float | None, typer.Option(metavar="SECONDS", help="Encode in windows, and average.")] = None,
+    dtype: Annotated[str, typer.Option(help="Of a network: `float32`, `bfloat16` or `float16`.")] = "float32",
+    batch_seconds: Annotated[float, typer.Option(help="Seconds of a batch, padding counted.")] = 60.0,
+    actors: Annotated[int | None, typer.Option(help="Processes; one a GPU, else one a CPU.")] = None,
+    gpus: Annotated[float | None, typer.Option(help="GPUs a process; 0 = none, 0.5 = two share one.")] = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out recordings that cannot be read or encoded.")
+    ] = False,
+    address: Address = None,
+) -> None:
+    """Encode the recordings or transcripts of a corpus, and write the vectors beside its main files.
+
+    Asked again it does nothing; interrupted it goes on where it was.
+
+    Examples:
+
+    `sweeper data features data/iemocap --audio egemaps`
+
+    `sweeper data features data/iemocap --audio facebook/wav2vec2-base --layer 9 --text roberta-base`
+    """
+    from sweeper import extracting
+
+    lines = extracting.run(
+        corpus,
+        audio=audio,
+        text=text,
+        video=video,
+        augment=augment or (),
+        column=column,
+        layer=layer,
+        pooling=pooling,
+        sequence=sequence,
+        longest=longest,
+        window=window,
+        dtype=dtype,
+        batch_seconds=batch_seconds,
+        actors=actors,
+        gpus=gpus,
+        skip_broken=skip_broken,
+        address=address,
+        console=Console(stderr=True),
+    )
+    for line in lines:
+        Console().print(line, soft_wrap=True, markup=False, highlight=False)
+
+
 @data_app.command("kinds")
 @_answering
 def data_kinds(

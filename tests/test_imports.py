@@ -20,7 +20,18 @@ FORBIDDEN = {
 #: The only modules that know the engine.
 ENGINE = {
     f"sweeper/{name}.py"
-    for name in ("runner", "recorder", "connect", "failure", "hanging", "worker", "trainer", "searcher", "scheduler")
+    for name in (
+        "runner",
+        "recorder",
+        "connect",
+        "failure",
+        "hanging",
+        "worker",
+        "trainer",
+        "searcher",
+        "scheduler",
+        "features",
+    )
 }
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -177,6 +178,32 @@ def sentence_settings(name: str) -> tuple[str, bool]:
     if pooling and pooling.get("pooling_mode_lasttoken"):
         return "last", normalise
     return "mean", normalise
+
+
+def content(name: str) -> str:
+    """What a model is, wherever it lies: SHA-256 (hex) of a folder's files, or the commit of a hub name.
+
+    Raises:
+        InputError: If it cannot be had.
+    """
+    if is_folder(name):
+        return _digest(Path(name).expanduser())
+    from transformers.utils import cached_file
+
+    path = Path(str(_read(name, lambda: cached_file(name, "config.json"))))
+    return f"{name}@{path.parent.name}"
+
+
+def _digest(folder: Path) -> str:
+    """Of all files that a model is read from."""
+    weights = next((found for pattern in WEIGHTS if (found := sorted(folder.glob(pattern)))), [])
+    rest = [path for pattern in ("*.json", "*.txt", "*.model", "1_Pooling/*.json") for path in folder.glob(pattern)]
+    digest = hashlib.sha256()
+    for path in [*sorted(rest), *weights]:
+        with path.open("rb") as file:
+            own = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(folder)} {own}\n".encode())
+    return digest.hexdigest()
 
 
 def _json(name: str, file: str) -> Any:

@@ -32,6 +32,11 @@ class Encoder(nn.Module):
         self.size = int(model.config.hidden_size)
         self._norms = mask_group_norms(model)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights; samples and spectrograms are given in it, unless autocast sees to that."""
+        return next(self.model.parameters()).dtype
+
     def forward(self, inputs: Tensor, mask: Tensor) -> Encoded:
         """Encode a padded batch.
 
