@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from plain.mi_infogan import now
 
-from sweeper.execute import Order, Report, course, run_arm
+from sweeper.execute import Report, course, run_arm
 from sweeper.pack import Pack
-from trainables.lockstep import shape
 from trainables.methods import Method
 from trainables.prepared import default_device
 from trainables.task import Task
@@ -65,7 +63,7 @@ def side_by_side(most: int) -> Executor:
             while waiting and len(going) < most:
                 arm = waiting.pop(0)
                 config = method.config.model_validate(arm["config"])
-                pack.add(arm["arm"], course(method, config, task), partial(_shape, method))
+                pack.add(arm["arm"], course(method, config, task))
                 going[arm["arm"]] = _Going(sum(arm["epochs"].values()))
             for name, word in pack.step(list(going)).items():
                 if isinstance(word, Exception):
@@ -91,10 +89,6 @@ class _Going:
         if report.rows is not None:
             self.dev.setdefault(report.stage, []).append(report.rows.tolist())
         return not self.left
-
-
-def _shape(method: Method, order: Order) -> str | None:
-    return shape(method, order.stage, order.seat.config)
 
 
 EXECUTORS: dict[str, Executor] = {

@@ -20,7 +20,7 @@ from sweeper.artifacts import Recorded, Store, digest, keys, strip
 from trainables import metrics
 from trainables.epoch import BySpeaker, Confusions, Diagnostic, Embedding, Epoch, Tensors
 from trainables.errors import Diverged
-from trainables.lockstep import Lockstep, Seat
+from trainables.lockstep import Lockstep, Seat, shape
 from trainables.methods import Method, Stage
 from trainables.selection import choose_epoch
 from trainables.task import Task
@@ -103,12 +103,19 @@ class Order:
     """An epoch that an arm wants trained.
 
     Attributes:
+        method: Of which method.
         stage: Of which stage.
         seat: What the arm begins the stage with, or goes on from; one object for all epochs it orders in a row.
     """
 
+    method: Method
     stage: Stage
     seat: Seat
+
+    @property
+    def shape(self) -> str | None:
+        """What another order must have in common to be trained with it; None is nothing."""
+        return shape(self.method, self.stage, self.seat.config)
 
 
 class Wait:
@@ -177,7 +184,8 @@ class _Arm:
     """What an arm remembers from stage to stage."""
 
     def __init__(self, method: Method, config: BaseModel, task: Task, store: Store | None, owner: str) -> None:
-        self._config, self._task, self._store, self._owner = config, task, store, owner
+        self._method, self._config, self._task = method, config, task
+        self._store, self._owner = store, owner
         self._keys = keys(method, config, digest(task)) if store else {}
         self._tally = _Tally(config, method.active(config), task)
         self._artifacts: dict[str, Tensors] = {}
@@ -208,7 +216,8 @@ class _Arm:
     def _train(self, stage: Stage, key: str, known: Recorded | None) -> Course:
         """The epochs beyond what is known."""
         past, owners = (list(known.epochs), list(known.owners)) if known else ([], [])
-        order = Order(stage, Seat(self._config, dict(self._artifacts), known.state or None if known else None))
+        seat = Seat(self._config, dict(self._artifacts), known.state or None if known else None)
+        order = Order(self._method, stage, seat)
         saved = time.monotonic()
         while not (past and past[-1].last):
             epoch = yield order

@@ -7,8 +7,9 @@ begins takes it, between two epochs of the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 
@@ -23,13 +24,30 @@ FILL = 0.8
 Word = Report | Exception
 
 
+class Stack(Protocol):
+    """A stage of one or several arms, under way: `trainables.lockstep.Lockstep`, or what stands for it."""
+
+    def step(self) -> list[Epoch]:
+        """Train the next epoch of every arm."""
+
+    def states(self) -> list[Tensors]:
+        """What each arm goes on from."""
+
+    def close(self) -> None:
+        """Let go of the stage."""
+
+
+#: Begins the stage that the given orders are of, of one arm or of several of one shape where each is now.
+Begin = Callable[[Sequence[Order], Sequence[Seat]], Stack]
+
+
 @dataclass(eq=False)
 class _Member:
     """An arm.
 
     Attributes:
         course: It, as a coroutine.
-        shape: What it must have in common with arms it is stacked with, for an order; None if it must be alone.
+        alone: Whether it must not be stacked with others.
         item: What it said last and nobody has dealt with.
         ordered: The seat of the order that it has in hand: another one is another stage.
         seat: Where it is in that stage.
@@ -37,7 +55,7 @@ class _Member:
     """
 
     course: Course
-    shape: Callable[[Order], str | None]
+    alone: bool = False
     item: Order | Wait | None = None
     ordered: Seat | None = None
     seat: Seat | None = None
@@ -50,7 +68,7 @@ class _Group:
 
     names: tuple[str, ...]
     ordered: tuple[Seat | None, ...]
-    stack: Lockstep
+    stack: Stack
     before: list[Tensors] = field(default_factory=list)
 
 
@@ -60,10 +78,12 @@ class Pack:
     Args:
         task: Corpus, folds and seeds of one arm.
         most: Most arms in a stack. Fewer are taken where more do not fit on the device.
+        begin: Begins a stage; by default it is trained in this process.
     """
 
-    def __init__(self, task: Task, most: int = 1) -> None:
-        self._task, self._wished, self.most = task, most, most
+    def __init__(self, task: Task, most: int = 1, begin: Begin | None = None) -> None:
+        self._wished, self.most = most, most
+        self._start = begin or (lambda orders, seats: Lockstep(orders[0].stage, task, seats))
         self._members: dict[str, _Member] = {}
         self._groups: list[_Group] = []
         self._turn = 0
@@ -78,16 +98,10 @@ class Pack:
         """Whether all of these arms wait for arms elsewhere."""
         return all(isinstance(self._members[name].item, Wait) for name in names if name in self._members)
 
-    def add(self, name: str, course: Course, shape: Callable[[Order], str | None]) -> None:
-        """Take in an arm; one of that name is dropped.
-
-        Args:
-            name: Its name here.
-            course: The arm.
-            shape: What it must have in common with others to be trained with them, for an order; None is nothing.
-        """
+    def add(self, name: str, course: Course) -> None:
+        """Take in an arm; one of that name is dropped."""
         self.drop(name)
-        self._members[name] = _Member(course, shape)
+        self._members[name] = _Member(course)
 
     def drop(self, name: str) -> None:
         """Let go of an arm, wherever it is."""
@@ -142,7 +156,7 @@ class Pack:
     def _shape(self, name: str) -> str | None:
         member = self._members[name]
         assert isinstance(member.item, Order)
-        return member.shape(member.item)
+        return None if member.alone else member.item.shape
 
     def _train(self, names: tuple[str, ...]) -> dict[str, Word]:
         self._turn += 1
@@ -171,10 +185,10 @@ class Pack:
                 return group
         for group in [each for each in self._groups if set(each.names) & set(names)]:
             self._part(group)
-        (stage,) = {order.stage for member in members if isinstance(order := member.item, Order)}
+        orders = [order for member in members if isinstance(order := member.item, Order)]
         seats = [member.seat for member in members if member.seat is not None]
         ordered = tuple(member.ordered for member in members)
-        group = _Group(names, ordered, Lockstep(stage, self._task, seats))
+        group = _Group(names, ordered, self._start(orders, seats))
         self._groups.append(group)
         return group
 
@@ -190,6 +204,12 @@ class Pack:
     def _part(self, group: _Group) -> None:
         """Take a group apart; its arms that are still in its stage keep where they are."""
         self._groups.remove(group)
+        try:
+            self._leave(group)
+        finally:
+            group.stack.close()
+
+    def _leave(self, group: _Group) -> None:
         staying = [
             (place, member)
             for place, (name, ordered) in enumerate(zip(group.names, group.ordered, strict=True))
@@ -208,6 +228,7 @@ class Pack:
     def _failed(self, group: _Group, error: Exception) -> dict[str, Word]:
         """An epoch could not be trained: for lack of memory in smaller company again, else each arm by itself."""
         self._groups.remove(group)
+        group.stack.close()
         if len(group.names) == 1:
             self.drop(group.names[0])
             return {group.names[0]: error}
@@ -219,7 +240,7 @@ class Pack:
         else:
             # One of them is at fault, and the others shall not fail with it.
             for name in group.names:
-                self._members[name].shape = lambda order: None
+                self._members[name].alone = True
         return {}
 
     def _fit(self, arms: int) -> None:

@@ -18,8 +18,10 @@ from sweeper.study import Study
 from trainables import corpus as corpora
 from trainables import known_texts, methods
 from trainables.corpus import Corpus
+from trainables.errors import InputError
 from trainables.fold_check import class_warnings, context_warnings
 from trainables.methods import Method
+from trainables.prepared import check_vectors
 from trainables.protocols import Fold, cut
 
 
@@ -107,9 +109,11 @@ def make(study: Study, corpus: Corpus) -> Plan:
     """Count what a study will run on a loaded corpus.
 
     Raises:
-        InputError: If the protocol cannot cut this corpus.
+        InputError: If the protocol cannot cut this corpus, or the method has no use for it or for several workers.
     """
-    study = study.with_corpus(corpus.columns)
+    study = study.with_corpus(corpus.columns, _copies(study, corpus))
+    _check_vectors(study, corpus)
+    _check_workers(study)
     folds, warnings = cut(corpus, study.protocol)
     warnings += _warnings(study, corpus, folds)
     spaces = search_spaces.get(study.method)
@@ -117,6 +121,30 @@ def make(study: Study, corpus: Corpus) -> Plan:
     groups = _groups(study, spaces, space, methods.get(study.method))
     notes = (*corpus.warnings, *warnings, *left_out(study, spaces), *_race_notes(study, len(folds)))
     return Plan(study, corpus.name, folds, groups, space, notes)
+
+
+def _copies(study: Study, corpus: Corpus) -> tuple[str, ...]:
+    """Augmentations that there are copies by; none for a method that encodes the recordings itself."""
+    raw = methods.get(study.method).raw(study.method_config())
+    return () if "audio" in raw else tuple(corpus.copies)
+
+
+def _check_vectors(study: Study, corpus: Corpus) -> None:
+    """Refuse recordings and transcripts where a method needs vectors of them."""
+    method = methods.get(study.method)
+    check_vectors(corpus, set(corpus.features) - method.raw(study.method_config()))
+    if study.baselines:
+        check_vectors(corpus, corpus.features)
+
+
+def _check_workers(study: Study) -> None:
+    """Refuse workers that would have nothing to do."""
+    config, asked = study.method_config(), study.resources
+    if asked.spread > 1 and not any(stage.distributed(config) for stage in methods.get(study.method).active(config)):
+        key = "workers" if asked.workers > 1 else "groups"
+        raise InputError(
+            f"resources.{key}: no stage of {study.method} can use several workers with this config; remove it"
+        )
 
 
 def _race_notes(study: Study, folds: int) -> tuple[str, ...]:

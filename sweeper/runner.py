@@ -30,7 +30,7 @@ from sweeper import connect, files, lock, plan, process, provenance, remote
 from sweeper import folder as folders
 from sweeper.arms import Arm
 from sweeper.artifacts import Store, digest, keys
-from sweeper.layout import Slots, layout
+from sweeper.layout import Slots, Spread, layout
 from sweeper.progress import Progress
 from sweeper.recorder import Recorder, Stop, arm_of
 from sweeper.results import Writer
@@ -242,7 +242,8 @@ class _Job:
             self.console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
 
     def _tune(self, writer: Writer, progress: Progress, stop: Stop, slots: Slots) -> None:
-        self.device = "cuda" if slots.gpus else "cpu"
+        # Of the arm's own process, which has no GPU where its workers have them.
+        self.device = "cuda" if slots.gpus and slots.spread == 1 else "cpu"
         searcher = StudySearcher(self.study, self.spaces, self.planned.space, writer, slots.concurrent, slots.trainers)
         trainers, trainable = self._trainable(slots)
         recorder = Recorder(
@@ -286,6 +287,10 @@ class _Job:
             "threads": max(1, int(slots.cpus)),
             "most": slots.each,
         }
+        if slots.spread > 1:
+            # The CPUs and GPUs are its workers', not its own. Tune refuses a worker that asks for nothing at all.
+            own = tune.with_parameters(ArmTrainable, task=self.task, own={**made_of, "spread": self._spread(slots)})
+            return [], tune.with_resources(own, {"memory": 1.0})
         if slots.each == 1:
             resources = {"CPU": slots.cpus} | ({"GPU": slots.gpus} if slots.gpus else {})
             own = tune.with_parameters(ArmTrainable, task=self.task, own=made_of)
@@ -296,9 +301,22 @@ class _Job:
         # Kept as long as the run: a trainer that is begun anew is given it again.
         self.shared = ray.put(self.task)
         trainers = [actor.remote(task=self.shared, **made_of) for _ in range(slots.trainers)]
-        # Tune refuses a worker that asks for nothing at all.
         light = tune.with_resources(tune.with_parameters(ArmTrainable, trainers=trainers), {"memory": 1.0})
         return trainers, light
+
+    def _spread(self, slots: Slots) -> Spread:
+        # Kept as long as the run, for workers that begin late.
+        self.shared = ray.put(self.task)
+        return Spread(
+            groups=self.study.resources.groups,
+            workers=self.study.resources.workers,
+            cpus=slots.cpus,
+            gpus=slots.gpus,
+            task=self.shared,
+            modules={name: methods.METHODS[name] for name in (self.study.method, *self.study.baselines)},
+            folder=f"{self.store.folder}-groups",
+            retries=self.study.failures.retries,
+        )
 
 
 def _state(stop: Stop) -> str:

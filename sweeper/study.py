@@ -7,7 +7,7 @@ the line, the dotted key, what was found and what was expected.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -19,6 +19,7 @@ from pydantic import (
     Discriminator,
     Field,
     PlainSerializer,
+    PrivateAttr,
     StrictBool,
     StrictInt,
     Tag,
@@ -185,13 +186,28 @@ class Resources(Section):
     ] = "auto"
     """Arms that are trained as one stack, with the CPUs and GPUs of one. Worth it for small corpora and on a GPU;
     ``auto`` is 1 on CPUs."""
+    workers: StrictInt = Field(1, ge=1)
+    """Workers that split each step of a stage that fine-tunes encoders (Ray Train); every other stage has one."""
+    groups: StrictInt = Field(1, ge=1)
+    """Such groups of workers at a time, to which the folds of an arm are dealt."""
     cpus_per_trial: float = Field(1.0, gt=0)
-    """CPU cores of an arm."""
+    """CPU cores of an arm; with several workers, of each."""
     gpus_per_trial: Annotated[
         Annotated[Literal["auto"], Tag("<text>")] | Annotated[float, Field(ge=0), Tag("<number>")],
         _forms("must be auto or a number", "auto"),
     ] = "auto"
-    """GPUs of an arm, shares allowed; ``auto`` decides from the cluster."""
+    """GPUs of an arm, shares allowed; ``auto`` decides from the cluster. With several workers, of each."""
+
+    @property
+    def spread(self) -> int:
+        """Workers of an arm in all groups; 1 is the arm's own process."""
+        return self.workers * self.groups
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.spread > 1 and self.side_by_side not in ("auto", 1):
+            raise ValueError("side_by_side shares a device between arms, workers and groups share an arm: use one")
+        return self
 
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -325,6 +341,8 @@ class Study(Section):
     """Stages that runs share."""
     storage: Place = "runs"
     """Folder in which the run folder is made, or ``s3://bucket/prefix``; ``~`` is the home folder."""
+    #: See `copies`.
+    _copies: tuple[str, ...] | None = PrivateAttr(None)
 
     @model_validator(mode="before")
     @classmethod
@@ -427,11 +445,17 @@ class Study(Section):
         stated = section.around if section else None
         return stated or ("best" if self.search else "paper")
 
-    def with_corpus(self, columns: Mapping[str, str]) -> Study:
+    @property
+    def copies(self) -> tuple[str, ...] | None:
+        """Augmentations that the corpus has copies of its recordings by; None while that is open."""
+        return self._copies
+
+    def with_corpus(self, columns: Mapping[str, str], copies: Iterable[str] = ()) -> Study:
         """The study with the modalities and feature columns filled in that a loaded corpus settled.
 
         Args:
             columns: Feature column by modality, as in ``Corpus.columns``.
+            copies: Augmentations that there are copies by, as in ``Corpus.copies``.
 
         Raises:
             InputError: If the study asks for something that the corpus's modalities do not allow.
@@ -439,6 +463,7 @@ class Study(Section):
         from sweeper.check import check
 
         settled = self.model_copy(update={"modalities": tuple(columns), "features": dict(columns)})
+        settled._copies = tuple(copies)
         check(settled)
         return settled
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from threading import Condition
 from typing import Any
 
@@ -17,9 +16,10 @@ from ray import cloudpickle
 from sweeper.artifacts import Store
 from sweeper.execute import PATIENCE, Course, Order, Report, course
 from sweeper.failure import reason
-from sweeper.pack import Pack
+from sweeper.layout import Spread
+from sweeper.pack import Pack, Stack
 from trainables import methods
-from trainables.lockstep import shape
+from trainables.lockstep import Lockstep, Seat
 from trainables.methods import Method
 from trainables.task import Task
 
@@ -40,14 +40,25 @@ class Trainer:
         store: The stages.
         threads: Threads torch may use.
         most: Most arms in a stack.
+        spread: How stages that can use several workers are trained; None is in this process like all others.
     """
 
-    def __init__(self, *, task: Task, modules: Mapping[str, str], store: Store, threads: int, most: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        task: Task,
+        modules: Mapping[str, str],
+        store: Store,
+        threads: int,
+        most: int = 1,
+        spread: Spread | None = None,
+    ) -> None:
         torch.set_num_threads(threads)
         methods.METHODS.update(modules)
         # Here, so that a worker that lacks a method cannot start, instead of failing arm after arm.
         self._methods = {name: methods.get(name) for name in modules}
-        self._task, self._store, self._pack = task, store, Pack(task, most)
+        self._task, self._store, self._spread = task, store, spread
+        self._pack = Pack(task, most, self._start)
         self._turn = Condition()
         self._busy = False
         self._asking: dict[str, None] = {}
@@ -75,7 +86,7 @@ class Trainer:
                 return  # Dropped while it waited.
             self._lonely = arm if alone else ""
             self._said.pop(arm, None)
-            self._pack.add(arm, self._course(owner or arm, chosen, settings), partial(_shape, chosen))
+            self._pack.add(arm, self._course(owner or arm, chosen, settings))
 
     def drop(self, arm: str) -> None:
         """Let go of an arm."""
@@ -144,6 +155,14 @@ class Trainer:
             self._turn.wait_for(lambda: not self._busy)
             yield
 
+    def _start(self, orders: Sequence[Order], seats: Sequence[Seat]) -> Stack:
+        first = orders[0]
+        if self._spread is None or not first.stage.distributed(seats[0].config):
+            return Lockstep(first.stage, self._task, seats)
+        from sweeper.groups import Groups  # loads Ray Train
+
+        return Groups(first.method, first.stage, self._task, seats[0], self._spread)
+
     def _course(self, arm: str, method: Method, settings: str) -> Course:
         # A generator, so that a config that is refused fails the arm's first step and not its beginning.
         config = method.config.model_validate(json.loads(settings))
@@ -169,7 +188,3 @@ class Trainer:
         for name, word in said.items():
             if self._asking.pop(name, "") is None:
                 self._said[name] = word
-
-
-def _shape(method: Method, order: Order) -> str | None:
-    return shape(method, order.stage, order.seat.config)

@@ -41,9 +41,9 @@ def shape(method: Method, stage: Stage, config: BaseModel) -> str | None:
     """What two arms must have in common to be trained side by side in a stage, as text; None where they cannot be.
 
     That is everything but the numbers that methods take as vectors; of those, whether they are 0, since a term of
-    weight 0 is left out.
+    weight 0 is left out. A stage that fine-tunes an encoder has a device to itself.
     """
-    if not stage.vectors:
+    if not stage.vectors or stage.distributed(config):
         return None
     tree = config.model_dump(mode="json")
     for path in (path for each in method.stages for path in each.vectors):
@@ -88,6 +88,10 @@ class Lockstep:
     def states(self) -> list[Tensors]:
         """What each arm goes on from; only of a stage with `vectors`."""
         return _parted(self._training.state(), self._arms)
+
+    def close(self) -> None:
+        """Let go of the stage."""
+        self._epochs = iter(())
 
     @property
     def _training(self) -> Training:

@@ -16,7 +16,7 @@ from sweeper.artifacts import Store
 from sweeper.execute import Order, course, run_arm
 from sweeper.pack import Pack
 from trainables import methods
-from trainables.lockstep import Lockstep, shape
+from trainables.lockstep import Lockstep
 
 METHOD = methods.get("concat_mlp")
 BASE = apply(METHOD.config(), {"classify.hidden": (4,), "classify.epochs": 4, "classify.batch_size": 32})
@@ -44,12 +44,8 @@ def curve(reports):
     return [(each.stage, each.epoch, each.rows.round(6).tolist()) for each in reports]
 
 
-def kind(order):
-    return shape(METHOD, order.stage, order.seat.config)
-
-
 def add(pack, name, task, store=None):
-    pack.add(name, course(METHOD, CONFIGS[name], task, store, owner=name), kind)
+    pack.add(name, course(METHOD, CONFIGS[name], task, store, owner=name))
 
 
 @pytest.fixture
@@ -133,7 +129,7 @@ def test_whoever_asks_when_every_arm_is_as_alone(task, expected, data):
 def test_what_cannot_be_stacked_is_trained_alone(task, stacked):
     pack, method = Pack(task, most=8), tiny_method.method.METHOD
     for name in ("one", "two"):
-        pack.add(name, course(method, TinyConfig(), task, owner=name), lambda order: None)
+        pack.add(name, course(method, TinyConfig(), task, owner=name))
     ended = set()
     while len(ended) < 2:
         for name, report in pack.step([name for name in ("one", "two") if name not in ended]).items():
@@ -145,7 +141,7 @@ def test_stages_are_taken_from_the_store_and_waited_for(task, tmp_path, expected
     store = Store(tmp_path, every=0.0)
     pack, heard = Pack(task, most=4), {}
     for name in ("slow", "plain"):
-        pack.add(name, course(METHOD, CONFIGS["plain"], task, store, owner=name), kind)
+        pack.add(name, course(METHOD, CONFIGS["plain"], task, store, owner=name))
     heard = finish(pack, {}, ["slow", "plain"])
     assert curve(heard["slow"]) == curve(heard["plain"]) == expected["plain"]
     assert stacked == [1] * 4
@@ -216,7 +212,7 @@ def test_an_arm_that_diverges_fails_alone(task, expected):
     pack = Pack(task, most=4)
     add(pack, "plain", task)
     broken = apply(BASE, {"classify.learning_rate": 1e30})
-    pack.add("broken", course(METHOD, broken, task, owner="broken"), kind)
+    pack.add("broken", course(METHOD, broken, task, owner="broken"))
     heard, failed = {"plain": []}, []
     for _ in range(20):
         going = [name for name in ("plain", "broken") if name in pack]

@@ -366,7 +366,17 @@ def test_arms_are_laid_out_by_what_the_cluster_has(tmp_path):
     assert slots({"gpus_per_trial": 0}, CPU=64.0, GPU=2.0).concurrent == 64
     assert slots({"gpus_per_trial": 2}, CPU=64.0, GPU=5.0).trainers == 2
     assert slots({"gpus_per_trial": 0.6}, CPU=64.0, GPU=5.0).trainers == 5
-    for resources, cluster in (({"cpus_per_trial": 9}, {"CPU": 8.0}), ({"gpus_per_trial": 1}, {"CPU": 8.0})):
+    # An arm spread over workers has their CPUs and GPUs, and nobody beside it on them.
+    assert slots({"workers": 2}, CPU=8.0) == layout.Slots(
+        trainers=4, each=1, concurrent=4, cpus=1.0, gpus=0.0, spread=2
+    )
+    assert slots({"workers": 2, "groups": 2}, CPU=64.0, GPU=9.0).concurrent == 2
+    assert slots({"workers": 2, "gpus_per_trial": 0.5}, CPU=64.0, GPU=3.0).concurrent == 3
+    for resources, cluster in (
+        ({"cpus_per_trial": 9}, {"CPU": 8.0}),
+        ({"gpus_per_trial": 1}, {"CPU": 8.0}),
+        ({"workers": 9}, {"CPU": 8.0}),
+    ):
         with pytest.raises(InputError, match="resources: one arm asks for"):
             slots(resources, **cluster)
 

@@ -74,6 +74,8 @@ scheduler:
 resources:
   concurrent: auto
   side_by_side: auto
+  workers: 1
+  groups: 1
   cpus_per_trial: 1.0
   gpus_per_trial: auto
 failures:
