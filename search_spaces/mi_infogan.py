@@ -17,6 +17,11 @@ def _table3(mean: float, std: float) -> tuple[Published, ...]:
     return (Published("iemocap", "uar", mean, std, f"{_PAPER}, table 3"),)
 
 
+def _copies(kind: str, name: str, claim: str) -> AblationRow:
+    change = {"augment.source": "recordings", "augment.copies": [kind]}
+    return AblationRow(name=f"{name} (no generation)", change=change, claim=claim, control=True)
+
+
 LOSS_WEIGHTS: Space = {
     "align.alpha": Float(0.03, 30.0, log=True),
     "align.beta": Float(0.03, 30.0, log=True),
@@ -96,6 +101,32 @@ ABLATION = (
         change={"augment.source": "mixup"},
         claim="Mixtures of real features and labels need no generator: what they gain, generation must exceed (ours).",
         control=True,
+    ),
+    _copies(
+        "noise",
+        "Recordings with noise",
+        "The distorted copies that section 1 speaks of, made of the recordings: what they gain, generation must exceed "
+        "(ours).",
+    ),
+    _copies(
+        "speed",
+        "Recordings at another speed",
+        "Faster and slower copies (Ko et al. 2015) need no generator: what they gain, generation must exceed (ours).",
+    ),
+    _copies(
+        "pitch",
+        "Recordings at another pitch",
+        "Higher and lower copies are as of other voices: what they gain, generation must exceed (ours).",
+    ),
+    _copies(
+        "stretch",
+        "Recordings stretched in time",
+        "Copies spoken faster and slower at one pitch: what they gain, generation must exceed (ours).",
+    ),
+    _copies(
+        "specaugment",
+        "Recordings with masks (SpecAugment)",
+        "Copies that lack bands and moments (Park et al. 2019): what they gain, generation must exceed (ours).",
     ),
     AblationRow(
         name="Without mixup",

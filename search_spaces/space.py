@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trainables.copies import unknown
 from trainables.errors import InputError
 
 
@@ -202,6 +203,24 @@ def lacking(change: Mapping[str, Any], modalities: Sequence[str] | None) -> str:
         for each in str(value).split("+")
     ]
     return next((each for each in named if each not in modalities), "")
+
+
+def without_copies(change: Mapping[str, Any], copies: Sequence[str] | None) -> str:
+    """The augmented copies of recordings that values ask for and a corpus does not have; "" if none.
+
+    Args:
+        change: Values by field path; those of fields called ``copies`` name augmentations, and a ``source`` that is
+            ``recordings`` needs any.
+        copies: Augmentations that the corpus has copies by; None while that is open, and then nothing is missing.
+    """
+    if copies is None:
+        return ""
+    fields = {path.rpartition(".")[2]: value for path, value in change.items()}
+    if fields.get("source", "recordings") != "recordings":
+        return ""  # copies that nothing adds
+    if named := unknown(fields.get("copies"), copies):
+        return named
+    return "any" if "source" in fields and not copies else ""
 
 
 def _check_bounds(low: float, high: float, log: bool, step: float | None) -> None:

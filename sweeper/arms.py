@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from search_spaces.change import apply, difference, get_field, paths
-from search_spaces.space import AblationRow, Spaces, lacking
+from search_spaces.space import AblationRow, Spaces, lacking, without_copies
 from sweeper.check import ablation_rows, active, search_space, sensitivity_grid
 from sweeper.study import Study
 from trainables.methods import config_of
@@ -104,7 +104,7 @@ def sensitivity_arms(
         if study.modalities is not None and spaces.idle(path, study.modalities):
             continue
         for value in values:
-            if lacking({path: value}, study.modalities):
+            if lacking({path: value}, study.modalities) or without_copies({path: value}, study.copies):
                 continue
             config = apply(around, {path: value})
             value = get_field(config, path)
@@ -126,11 +126,15 @@ def baseline_arms(study: Study, parent: str, taken: Container[str] = ()) -> list
 
 
 def rows_in_effect(study: Study, spaces: Spaces) -> list[tuple[AblationRow, dict[str, Any]]]:
-    """The asked rows that can change a result with the study's modalities, and what they then change.
+    """The asked rows that can change a result with the study's modalities and copies, and what they then change.
 
     A row cut down to what another row is about anyway is left to that row.
     """
-    rows = [row for row in ablation_rows(study, spaces) if not lacking(row.change, study.modalities)]
+    rows = [
+        row
+        for row in ablation_rows(study, spaces)
+        if not lacking(row.change, study.modalities) and not without_copies(row.change, study.copies)
+    ]
     whole = [row.change for row in rows]
     cut = [(row, effective(row, spaces, study.modalities)) for row in rows]
     return [(row, change) for row, change in cut if change == row.change or (change and change not in whole)]
@@ -170,7 +174,13 @@ def _ablation_notes(study: Study, spaces: Spaces, without: str) -> list[str]:
     seen = {json.dumps(base): "the arm it is measured from"}
     kept = rows_in_effect(study, spaces)
     names = [row.name for row, _ in kept]
-    for row in ablation_rows(study, spaces):
+    asked = ablation_rows(study, spaces)
+    unheard = [missing for row in asked if (missing := without_copies(row.change, study.copies))]
+    if unheard:
+        notes.append(_unheard(unheard))
+    for row in asked:
+        if without_copies(row.change, study.copies):
+            continue
         if missing := lacking(row.change, study.modalities):
             notes.append(f"ablation: row {row.name!r} needs {missing}, it is left out")
         elif row.name not in names:
@@ -182,6 +192,15 @@ def _ablation_notes(study: Study, spaces: Spaces, without: str) -> list[str]:
             notes.append(f"ablation: row {row.name!r} is the same as {seen[key]} here, it is left out")
         seen.setdefault(key, f"row {row.name!r}")
     return notes
+
+
+def _unheard(missing: Sequence[str]) -> str:
+    rows = "1 row needs" if len(missing) == 1 else f"{len(missing)} rows need"
+    named = ", ".join(dict.fromkeys(missing))
+    return (
+        f"ablation: {rows} augmented copies of the recordings ({named}), which the corpus does not have, and "
+        f"{'is' if len(missing) == 1 else 'are'} left out; `sweeper data features --augment` writes such copies"
+    )
 
 
 def _arm(

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 import search_spaces
 from search_spaces.change import apply, check_path, did_you_mean, field_type, paths
-from search_spaces.space import AblationRow, Choice, Float, Int, Range, Space, Spaces, lacking
+from search_spaces.space import AblationRow, Choice, Float, Int, Range, Space, Spaces, lacking, without_copies
 from sweeper.study import Ranges, Study
 from trainables.errors import InputError
 from trainables.methods import METHODS
@@ -170,6 +170,11 @@ def _check_inputs(study: Study, config: BaseModel) -> None:
     for path, value in paths(config).items():
         if missing := lacking({path: value}, study.modalities):
             raise InputError(f"config.{path}: {value!r} needs {missing}, found {list(study.modalities or ())}")
+    if missing := without_copies(paths(config), study.copies):
+        raise InputError(
+            f"config.augment.source: 'recordings' needs augmented copies of the recordings ({missing}), and there are "
+            f"{', '.join(study.copies or ()) or 'none'} to use; write some with `sweeper data features --augment`"
+        )
 
 
 def _check_unlabeled(study: Study, spaces: Spaces) -> None:

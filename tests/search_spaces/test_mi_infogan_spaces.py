@@ -4,7 +4,7 @@ import pytest
 
 import search_spaces
 from search_spaces.change import apply, difference, get_field, paths
-from search_spaces.space import Choice, Int
+from search_spaces.space import Choice, Int, without_copies
 from trainables.errors import InputError
 from trainables.methods import METHODS
 from trainables.mi_infogan.config import Config
@@ -90,6 +90,28 @@ def test_other_augmentation_is_in_the_table_as_controls():
     assert rows["Mixup of real features (no generation)"] == {"augment.source": "mixup"}
     cgan = apply(PAPER, rows["cGAN (label-conditional generation)"]).generate
     assert (cgan.conditional, cgan.text, cgan.lambda_y, cgan.lambda_t) == (True, False, 0, 0)
+
+
+def test_every_augmentation_of_recordings_is_a_row():
+    changes = [row.change for row in SPACES.ablation if row.change.get("augment.source") == "recordings"]
+    assert {kind for change in changes for kind in change["augment.copies"]} == {
+        "noise",
+        "speed",
+        "pitch",
+        "stretch",
+        "specaugment",
+    }
+    assert all(row.control for row in SPACES.ablation if "augment.copies" in row.change)
+
+
+def test_what_asks_for_copies_that_a_corpus_lacks():
+    asks = {"augment.source": "recordings", "augment.copies": ("noise", "pitch2")}
+    assert without_copies(asks, None) == ""
+    assert without_copies(asks, ("noise10", "pitch2")) == ""
+    assert without_copies(asks, ("noise10", "pitch-2")) == "pitch2"
+    assert without_copies({"augment.source": "recordings", "augment.copies": None}, ()) == "any"
+    assert without_copies({**asks, "augment.source": "generated"}, ()) == ""
+    assert without_copies({"align.alpha": 1.0}, ()) == ""
 
 
 @pytest.mark.parametrize(("path", "values"), SPACES.sensitivity.items())

@@ -168,7 +168,7 @@ def test_without_sections_there_are_no_arms():
 
 
 def test_audio_alone_drops_what_needs_text_and_says_so():
-    study = _study(modalities=["audio"])
+    study = _study(modalities=["audio"]).with_corpus({"audio": "audio_x"})
     rows = {arm.name: difference(Config.model_validate(arm.config), Config()) for arm in _ablation(study)}
     assert rows == {
         "Without cross-modal alignment & mutual information maximization": {"generate.lambda_y": 0.0},
@@ -187,6 +187,64 @@ def test_audio_alone_drops_what_needs_text_and_says_so():
     notes = left_out(study, SPACES)
     for word in ("search: align.alpha", "row 'Without cross-modal alignment'", "sensitivity: align.alpha"):
         assert any(word in note and "audio only" in note for note in notes)
+
+
+def _with_copies(*copies, **changes):
+    return _study(**changes).with_corpus({"audio": "audio_x", "text": "text_y"}, copies)
+
+
+def test_rows_on_recordings_are_there_as_far_as_the_corpus_has_such_copies():
+    def rows(study):
+        found = {arm.name: arm.config["augment"]["copies"] for arm in _ablation(study)}
+        return {name: copies for name, copies in found.items() if name.startswith("Recordings")}
+
+    assert rows(_with_copies("noise0", "noise10", "speed0.9")) == {
+        "Recordings with noise (no generation)": ["noise"],
+        "Recordings at another speed (no generation)": ["speed"],
+    }
+    assert rows(_with_copies()) == {}
+    assert len(rows(_study())) == 5
+
+
+def test_what_needs_copies_is_said_in_one_line():
+    def notes(study):
+        return [note for note in left_out(study, SPACES) if "copies" in note]
+
+    (none,) = notes(_with_copies())
+    assert "5 rows need augmented copies of the recordings (noise, speed, pitch, stretch, specaugment)" in none
+    assert "are left out; `sweeper data features --augment`" in none
+    (one,) = notes(_with_copies("noise10", "speed0.9", "pitch2", "specaugment"))
+    assert "1 row needs augmented copies of the recordings (stretch), which the corpus does not have, and is" in one
+    assert notes(_with_copies("noise10", "speed0.9", "pitch2", "specaugment", "stretch0.9")) == []
+    assert notes(_with_copies(ablation={"rows": ["Without mixup"]})) == []
+
+
+@pytest.mark.parametrize(
+    ("copies", "augment", "said"),
+    [
+        ((), {"source": "recordings"}, "(any), and there are none"),
+        (("noise10",), {"source": "recordings", "copies": ["pitch"]}, "(pitch), and there are noise10"),
+    ],
+)
+def test_a_config_that_asks_for_copies_that_are_not_there_is_refused(copies, augment, said):
+    with pytest.raises(InputError) as refused:
+        _with_copies(*copies, config={"augment": augment})
+    assert str(refused.value).startswith("config.augment.source: 'recordings' needs augmented copies")
+    assert said in str(refused.value)
+    _with_copies(*copies, config={"augment": {**augment, "source": "noise"}})
+    _with_copies("pitch2", config={"augment": augment})
+
+
+def test_values_that_ask_for_copies_are_probed_where_there_are_such():
+    def probed(*copies):
+        given = {"augment.copies": [["noise"], ["pitch"]]}
+        study = _with_copies(
+            *copies, sensitivity={"parameters": given}, config={"augment": {"source": "recordings"}}, ablation=None
+        )
+        return [arm.value for arm in _sensitivity(study)]
+
+    assert probed("noise10") == [["noise"]]
+    assert probed("noise10", "pitch2") == [["noise"], ["pitch"]]
 
 
 def test_both_modalities_leave_nothing_out():

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 
 import search_spaces
 from search_spaces.change import apply, difference, get_field, paths
-from search_spaces.space import Choice, lacking
+from search_spaces.space import Choice, lacking, without_copies
 from sweeper.artifacts import keys
 from trainables import conditions, metrics
 from trainables.epoch import Epoch
@@ -516,12 +516,24 @@ def filmed(task):
     )
 
 
+def heard(task):
+    """The task with augmented copies of its audio, for rows about them."""
+    audio = task.corpus.features["audio"]
+    kinds = ("noise10", "speed0.9", "pitch2", "stretch0.9", "specaugment")
+    rng = np.random.default_rng(6)
+    return with_corpus(
+        task, copies={kind: (audio + 0.2 * rng.standard_normal(audio.shape)).astype(np.float32) for kind in kinds}
+    )
+
+
 @pytest.mark.parametrize(("method", "row"), ROWS, ids=lambda each: getattr(each, "name", each))
 def test_every_ablation_row_changes_the_numbers(method, row, base, task):
     """Other loss terms, other numbers or another condition; stages that a row leaves alone are not trained again."""
     config, done = apply(tiny(method), BESIDE.get((method, row.name), {})), base.done.setdefault(method, {})
     if lacking(row.change, tuple(task.corpus.features)):
         task, done = filmed(task), {}
+    if without_copies(row.change, tuple(task.corpus.copies)):
+        task = heard(task)
     changed = apply(config, row.change)
     assert difference(changed, config)
     before, after = (train(get(method), each, task, done) for each in (config, changed))
