@@ -146,8 +146,11 @@ def _chosen(source: Path, header: dict[str, Any], options: Audformat) -> list[st
         raise InputError(f"{source / HEADER}: no table has a column {options.label!r}; name it, --set label=...")
     kinds = {tables[name].get("type") for name in chosen}
     if len(kinds) > 1:
-        names = ", ".join(chosen)
-        raise InputError(f"{source}: {names} hold whole files and segments; choose, --set tables=[{chosen[0]}]")
+        alike = [name for name in chosen if tables[name].get("type") == tables[chosen[0]].get("type")]
+        raise InputError(
+            f"{source}: {', '.join(chosen)} hold whole files and segments; choose, such as --set "
+            f"'tables=[{', '.join(alike)}]'"
+        )
     return chosen
 
 
