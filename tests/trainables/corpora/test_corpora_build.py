@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from pathlib import Path
 
 import made_trees
 import numpy as np
@@ -293,6 +294,14 @@ def test_every_reader_describes_its_options(kind):
     assert reader.layout
     assert all(field.description for field in reader.options.model_fields.values())
     assert (reader.read.__doc__ or "").strip()
+
+
+def test_the_page_about_recordings_names_every_kind_and_option():
+    page = (Path(__file__).parents[3] / "docs" / "recordings.md").read_text(encoding="utf-8")
+    for kind in kinds.KINDS:
+        assert f"| `{kind}` |" in page
+        own = set(kinds.get(kind).options.model_fields) - {"label", "speaker", "transcript", "session", "file"}
+        assert not [name for name in own if f"`{name}" not in page and f"{name}=" not in page], kind
 
 
 def test_an_unknown_kind_is_refused():
