@@ -9,6 +9,7 @@ of that person inside the crop; they may; and such a crop is not drawn.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,9 +46,13 @@ class Ami(Options):
 
 @dataclass(frozen=True)
 class _Word:
-    """A word of the transcription; punctuation has no place in a crop's three words."""
+    """A word of the transcription; punctuation has no place in a crop's three words.
+
+    ``place`` counts all that stands in the file, laughs and gaps too: ends of a segment may be such.
+    """
 
     name: str
+    place: int
     text: str
     start: float
     end: float
@@ -70,11 +75,19 @@ class _Voice:
 
 
 @dataclass(frozen=True)
-class _Crop:
+class _Speech:
+    """All that one person says in one meeting: words in their order, and the place of everything that has a name."""
+
     voice: _Voice
-    words: tuple[_Word, ...]
-    middle: _Word
     recording: Path
+    words: list[_Word]
+    places: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Crop:
+    speech: _Speech
+    middle: _Word
 
 
 def read(source: Path, options: Ami) -> Tree:
@@ -94,11 +107,15 @@ def read(source: Path, options: Ami) -> Tree:
     if absent := len({path.name.split(".")[0] for path in files} - {voice.meeting for _, voice, _ in heard}):
         tree.notes.append(f"{sources.count(absent, 'meeting')} without {options.audio} audio not drawn from")
     lengths = _lengths([recording for _, _, recording in heard])
-    crops = [
-        crop
-        for path, voice, recording in heard
-        for crop in _crops(path, voice, recording, lengths[recording], options.seconds)
-    ]
+    crops: list[_Crop] = []
+    lost = 0
+    for path, voice, recording in heard:
+        speech = _speech(path, voice, recording)
+        segments = list(_segments(path, speech))
+        lost += segments.count(None)
+        crops += _crops(speech, [each for each in segments if each], lengths[recording], options.seconds)
+    if lost:
+        tree.notes.append(f"{sources.count(lost, 'segment')} of words that are not there left aside")
     tree.rows = _drawn(crops, options)
     if len(tree.rows) < options.crops:
         tree.notes.append(f"only {sources.count(len(tree.rows), 'crop')} of {options.seconds:g} s can be drawn")
@@ -161,49 +178,48 @@ def _lengths(paths: list[Path]) -> dict[Path, float]:
         return {path: length or np.inf for path, length in zip(wanted, pool.map(audio.seconds, wanted), strict=True)}
 
 
-def _crops(path: Path, voice: _Voice, recording: Path, length: float, seconds: float) -> Iterator[_Crop]:
-    words = _words(path)
-    for first, last in _segments(path, words):
-        spoken = [word for word in words[first : last + 1] if not word.punctuation]
+def _crops(speech: _Speech, segments: list[tuple[int, int]], length: float, seconds: float) -> Iterator[_Crop]:
+    places = [word.place for word in speech.words]
+    for first, last in segments:
+        inside = speech.words[bisect_left(places, first) : bisect_right(places, last)]
+        spoken = [word for word in inside if not word.punctuation]
         for middle in spoken[1:-1]:
             if middle.middle - seconds / 2 >= 0 and middle.middle + seconds / 2 <= length:
-                yield _Crop(voice, tuple(words), middle, recording)
+                yield _Crop(speech, middle)
 
 
-def _words(path: Path) -> list[_Word]:
-    """The words that have a time, in their order; laughs, gaps and false starts are no words."""
-    words = []
-    for element in _parse(path):
-        name, start, end = element.get(f"{_NITE}id"), element.get("starttime"), element.get("endtime")
+def _speech(path: Path, voice: _Voice, recording: Path) -> _Speech:
+    """Words that have a time; laughs, gaps and false starts are none."""
+    speech = _Speech(voice, recording, [], {})
+    for place, element in enumerate(_parse(path)):
+        name, start, end = element.get(f"{_NITE}id", ""), element.get("starttime"), element.get("endtime")
+        speech.places[name] = place
         text = (element.text or "").strip()
-        if element.tag != "w" or not name or not start or not end or not text:
+        if element.tag != "w" or not start or not end or not text:
             continue
         try:
-            words.append(_Word(name, text, float(start), float(end), element.get("punc") == "true"))
+            word = _Word(name, place, text, float(start), float(end), element.get("punc") == "true")
         except ValueError:
             raise InputError(
                 f"{path}: word {name}: found {start!r} to {end!r}, expected seconds; copy it again"
             ) from None
-    return words
+        speech.words.append(word)
+    return speech
 
 
-def _segments(path: Path, words: list[_Word]) -> Iterator[tuple[int, int]]:
-    """First and last word of each segment, as places in ``words``."""
-    if not words:
+def _segments(path: Path, speech: _Speech) -> Iterator[tuple[int, int] | None]:
+    """Places of the first and last element of each segment; None where they are not in the file of words."""
+    if not speech.words:
         return
     file = path.parent.parent / "segments" / path.name.replace(".words.", ".segments.")
     if not file.is_file():
         raise InputError(f"{file}: is not there; copy the folder segments beside words")
-    order = [int(word.name.rpartition("words")[2]) for word in words]
     for element in _parse(file).iter(f"{_NITE}child"):
         match = _RANGE.search(element.get("href", ""))
         if not match:
             raise InputError(f"{file}: href {element.get('href')!r} names no words; copy it again")
-        # Ends of a segment may be laughs, which are no words.
-        first, last = (int(name.rpartition("words")[2]) for name in (match["first"], match["last"] or match["first"]))
-        inside = [place for place, number in enumerate(order) if first <= number <= last]
-        if inside:
-            yield inside[0], inside[-1]
+        first, last = (speech.places.get(name) for name in (match["first"], match["last"] or match["first"]))
+        yield None if first is None or last is None else (first, last)
 
 
 def _drawn(crops: list[_Crop], options: Ami) -> list[Row]:
@@ -222,19 +238,32 @@ def _drawn(crops: list[_Crop], options: Ami) -> list[Row]:
 
 def _row(crop: _Crop, seconds: float) -> Row:
     start, end = crop.middle.middle - seconds / 2, crop.middle.middle + seconds / 2
+    voice = crop.speech.voice
     return {
         "utterance_id": crop.middle.name,
-        "speaker": crop.voice.person,
-        "session": crop.voice.meeting.rstrip("abcdefg"),
-        "gender": crop.voice.gender,
-        "dialogue": crop.voice.meeting,
+        "speaker": voice.person,
+        "session": voice.meeting.rstrip("abcdefg"),
+        "gender": voice.gender,
+        "dialogue": voice.meeting,
         "label_raw": None,
-        "transcript": _text([word for word in crop.words if start <= word.middle <= end]),
-        "recording": crop.recording,
+        "transcript": _text(_between(crop, start, end)),
+        "recording": crop.speech.recording,
         "start": round(start, 6),
         "end": round(end, 6),
         "channel": None,
     }
+
+
+def _between(crop: _Crop, start: float, end: float) -> list[_Word]:
+    """The words whose middle lies in the crop; they stand in the order of their time around its own."""
+    words = crop.speech.words
+    place = bisect_left(words, crop.middle.place, key=lambda word: word.place)
+    first, last = place, place
+    while first > 0 and words[first - 1].middle >= start:
+        first -= 1
+    while last + 1 < len(words) and words[last + 1].middle <= end:
+        last += 1
+    return words[first : last + 1]
 
 
 def _text(words: list[_Word]) -> str:

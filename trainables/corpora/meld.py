@@ -10,7 +10,8 @@ from pydantic import Field
 from trainables.corpora import sources
 from trainables.corpora.reader import Options, Published, Reader, Row, Tree
 
-SPLITS = ("train", "dev", "test")
+#: Split -> what names of folders with its clips hold.
+SPLITS = {"train": ("train",), "dev": ("dev", "val"), "test": ("test",)}
 _NEEDED = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID", "Season", "Episode")
 _CLIP = re.compile(r"dia\d+_utt\d+")
 
@@ -62,7 +63,7 @@ def _clips(source: Path) -> dict[tuple[str, str], Path]:
         if path.suffix.lower() not in sources.AUDIO or not _CLIP.fullmatch(path.stem):
             continue
         for place in reversed(path.relative_to(source).parts[:-1]):
-            named = [split for split in SPLITS if split in place.casefold()]
+            named = [split for split, parts in SPLITS.items() if any(part in place.casefold() for part in parts)]
             if len(named) == 1:
                 found.setdefault((named[0], path.stem), path)
                 break

@@ -30,6 +30,7 @@ def tree(tmp_path):
         made_trees.ami_word(a, 3, 4.4, 4.6, "fine"),
         f'<vocalsound nite:id="{a}.words4" starttime="4.6" endtime="4.9" type="laugh"/>',
         f'<w nite:id="{a}.words5">um</w>',
+        f'<w nite:id="{a}.wordsx1">no number of its own</w>',
         made_trees.ami_word(a, 6, 5.0, 5.2, "now"),
         made_trees.ami_word(a, 7, 9.0, 9.4, "caf\u00e9"),
         made_trees.ami_word(a, 8, 9.5, 9.9, "two"),
@@ -147,3 +148,15 @@ def test_what_is_missing_is_named(tree):
         read(tree)
     with pytest.raises(InputError, match=r"holds no folder words with \*\.words\.xml"):
         read(tree / "amicorpus")
+
+
+def test_a_segment_of_words_that_are_not_there_is_left_aside(tree):
+    path = tree / "ami_public_manual_1.6.2" / "segments" / "ES2002a.A.segments.xml"
+    expected = rows(tree)
+    made_trees.ami_xml(
+        path,
+        made_trees.ami_segment("ES2002a.A", 1, 0, 6),
+        made_trees.ami_segment("ES2002a.A", 9, 400, 406),
+    )
+    assert rows(tree) == expected
+    assert "1 segment of words that are not there left aside" in read(tree).notes
