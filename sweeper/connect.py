@@ -8,10 +8,12 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import ray
+from ray._private import ray_constants
 
-from sweeper import process
+from sweeper import growth, process
 from sweeper.failure import reason
 from trainables.errors import InputError
 
@@ -51,11 +53,29 @@ def check(resume: str) -> None:
         )
 
 
+def knock(address: str | None) -> None:
+    """Refuse a cluster that does not answer, before anything is written for it.
+
+    Raises:
+        InputError: If nobody listens there.
+    """
+    process.knock(_named(address))
+
+
+def _named(address: str | None) -> str:
+    return address or os.environ.get("RAY_ADDRESS") or "local"
+
+
 @contextmanager
-def cluster(address: str | None) -> Iterator[None]:
-    """A Ray cluster: the one there is, the one at an address, or a local one for the time of the block."""
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    process.knock(address)
+def cluster(address: str | None, *, dashboard: bool = False) -> Iterator[None]:
+    """A Ray cluster: the one there is, the one at an address, or a local one for the time of the block.
+
+    Args:
+        address: Where it is; by default the one in ``RAY_ADDRESS``, or else a local one.
+        dashboard: Whether a local one needs what Ray Train asks when it frees what a killed arm's workers had.
+    """
+    knock(address)
+    address = _named(address)
     if ray.is_initialized():
         yield
         return
@@ -63,7 +83,8 @@ def cluster(address: str | None) -> Iterator[None]:
         warnings.simplefilter("ignore")
         if address == "local":
             process.private_token()
-            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            with _loopback():
+                ray.init(address="local", include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
         else:
             _connect(address)
     try:
@@ -73,9 +94,17 @@ def cluster(address: str | None) -> Iterator[None]:
 
 
 def capacity() -> dict[str, float]:
-    """CPUs and GPUs that the cluster has, or would have once its autoscaler has brought all nodes it may."""
+    """CPUs and GPUs that the cluster has, or would have once its autoscaler has brought all nodes it may.
+
+    Raises:
+        InputError: If what the environment says of it cannot be read.
+    """
     now = ray.cluster_resources()
-    most = _most()
+    node = ray._private.worker._global_node
+    if node is not None and node.head:
+        # Ours, of this machine: it does not grow.
+        return {name: now.get(name, 0.0) for name in ("CPU", "GPU")}
+    most = growth.stated() or _most() or (growth.planned(Path.home()) if _on_head() else {})
     return {name: max(now.get(name, 0.0), most.get(name, 0.0)) for name in ("CPU", "GPU")}
 
 
@@ -83,11 +112,34 @@ def _most() -> dict[str, float]:
     """What the autoscaler may bring, where there is one that says so and stops somewhere."""
     from ray._private import state
 
-    # Private, but what Ray's own libraries ask; a Ray that no longer has it leaves us with what is there.
+    # Private, but what Ray's own libraries ask. Nothing in Ray 2.60 fills it in; a later one may.
     with suppress(AttributeError):
         stated = state.state.get_max_resources_from_cluster_config() or {}
         return {name: float(each) for name, each in stated.items() if each < sys.maxsize}
     return {}
+
+
+def _on_head() -> bool:
+    """Whether this process runs on the head of the cluster it is connected to."""
+    if not ray.is_initialized():
+        return False
+    return ray.get_runtime_context().gcs_address.rpartition(":")[0] == ray.util.get_node_ip_address()
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Have the Ray that is started listen on loopback alone, unless its variable was set in the environment.
+
+    Ray's name for it is of the systems where it is the default: no clusters, so no address of the network. Processes
+    that it starts read the variable; this one has done so when it loaded Ray.
+    """
+    name, before = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
+    with process.environment({name: "0"}):
+        ray_constants.ENABLE_RAY_CLUSTER = ray_constants.env_bool(name, True)
+        try:
+            yield
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _connect(address: str) -> None:

@@ -96,6 +96,8 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
     planned = plan.make(study, corpus)
     job = _Job(planned, Task(corpus, planned.folds, study.seeds), console)
     new = not job.folder.exists()
+    if new:
+        connect.knock(address)
     job.folder.mkdir(parents=True, exist_ok=True)
     with (
         files.mendable(job.folder, study.address),
