@@ -526,4 +526,23 @@ def main() -> None:
     arguments = sys.argv[1:]
     if "--debug" in arguments:
         arguments = ["--debug", *(each for each in arguments if each != "--debug")]
-    app(args=arguments, prog_name="sweeper")
+    sys.exit(_called(arguments))
+
+
+def _called(arguments: list[str]) -> int:
+    """The exit code of a call; words that no command takes are answered in one line, as every bad input is."""
+    try:
+        return app(args=arguments, prog_name="sweeper", standalone_mode=False) or 0
+    except typer.Abort:
+        return INTERRUPTED
+    except Exception as error:
+        # Typer's errors of usage have no name in common that is public.
+        say, context = getattr(error, "format_message", None), getattr(error, "ctx", None)
+        if say is None:
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+        else:
+            path = context.command_path if context else "sweeper"
+            _say(f"error: {path}: {say().rstrip('.')}; `{path} --help` says what it takes")
+        return BAD_INPUT

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cases_call
 import cases_corpus
 import cases_kept
 import cases_study
@@ -19,7 +21,7 @@ from bad_case import Case, sound
 
 from sweeper import cli
 
-CASES = (*cases_study.CASES, *cases_corpus.CASES, *cases_kept.CASES)
+CASES = (*cases_call.CASES, *cases_study.CASES, *cases_corpus.CASES, *cases_kept.CASES)
 #: Longer answers are not read.
 _LONGEST = 1000
 
@@ -89,6 +91,30 @@ def test_bad_input_is_answered_in_one_line_and_changes_nothing(
     if _listing(tmp_path) != before:
         problems.append(f"changed: {sorted(set(_listing(tmp_path).items()) ^ set(before.items()))}")
     assert not problems, err
+
+
+#: What no test in this process can see: how the command starts, what it imports, how it ends.
+_WHOLE = {
+    ("run", "study.yaml", "--nope"): "error: sweeper run: No such option: --nope",
+    ("plan", "nowhere.yaml"): "nowhere.yaml",
+    ("run", "study.yaml", "--address", "127.0.0.1:1"): "error: --address 127.0.0.1:1: nobody answers there",
+    ("predict", "toy", "toy", "-o", "new.parquet"): "error: toy: is no model folder",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arguments", "says"), _WHOLE.items(), ids=[" ".join(each) for each in _WHOLE])
+def test_a_process_of_its_own_answers_in_one_line_and_changes_nothing(
+    arguments: tuple[str, ...], says: str, template: Path, tmp_path: Path, sweeper: Callable[..., Any]
+) -> None:
+    shutil.copy2(template / "study.yaml", tmp_path)
+    shutil.copytree(template / "toy", tmp_path / "toy")
+    before = _listing(tmp_path)
+    done = sweeper(tmp_path, *arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert says in done.stderr
+    assert _listing(tmp_path) == before
 
 
 def test_cases_have_names_of_their_own() -> None:
