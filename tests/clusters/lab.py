@@ -35,7 +35,7 @@ class Host:
     """A namespace of each kind, and a first process that holds them.
 
     Args:
-        folder: Its home and its temporary folder are made here.
+        folder: Its home and its temporary folder are here; a home that is there is kept.
         name: Its host name.
         main: What the first process runs.
         seen: Folders that must stay where they are, although it has a temporary folder of its own.
@@ -44,8 +44,9 @@ class Host:
     def __init__(self, folder: Path, name: str, main: str, seen: Sequence[Path]) -> None:
         self.name, self.folder = name, folder
         self.home, tmp = folder / "home", folder / "tmp"
+        shutil.rmtree(tmp, ignore_errors=True)
         for each in (self.home, tmp):
-            each.mkdir(parents=True)
+            each.mkdir(parents=True, exist_ok=True)
         passwd = folder / "passwd"
         passwd.write_text(f"root:x:0:0:root:{self.home}:/bin/bash\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n")
         steps = [f"hostname {name}", *_binds(tmp, [folder, *seen])]
@@ -148,20 +149,30 @@ class Lab:
         )
         seen = [self.shared, folder, ROOT, Path(sys.prefix), Path(sys.base_prefix)]
         self.client = Host(folder / "client", "client", "sleep infinity", seen)
-        sshd = f"{shutil.which('sshd')} -D -e -f {self._sshd}"
-        self.hosts = [Host(folder / f"host{n}", f"host{n}", sshd, seen) for n in range(1, count + 1)]
+        self._folder, self._seen, self._plugged = folder, seen, 0
         self.addresses = [f"{NETWORK}.{n}" for n in range(1, count + 1)]
-        self._wire()
+        self._in(self.client)(
+            *("link set lo up", "link add br0 type bridge", f"addr add {CLIENT}/24 dev br0", "link set br0 up")
+        )
+        self.hosts = [self._boot(number) for number in range(count)]
 
-    def _wire(self) -> None:
-        client = self._in(self.client)
-        client("link set lo up", "link add br0 type bridge", f"addr add {CLIENT}/24 dev br0", "link set br0 up")
-        for number, (host, address) in enumerate(zip(self.hosts, self.addresses, strict=True)):
-            client(f"link add v{number} type veth peer name eth0 netns {host.pid}")
-            client(f"link set v{number} master br0 up")
-            # Nothing lies beyond the route; Ray asks which address it would take.
-            up = (f"addr add {address}/24 dev eth0", "link set eth0 up", f"route add default via {CLIENT}")
-            self._in(host)("link set lo up", *up)
+    def reboot(self, number: int) -> Host:
+        """Take a host away if it is still there, and bring it back with its home and its address."""
+        self.hosts[number].kill()
+        self.hosts[number] = self._boot(number)
+        return self.hosts[number]
+
+    def _boot(self, number: int) -> Host:
+        sshd = f"{shutil.which('sshd')} -D -e -f {self._sshd}"
+        host = Host(self._folder / f"host{number + 1}", f"host{number + 1}", sshd, self._seen)
+        self._plugged += 1
+        port = f"v{self._plugged}"
+        self._in(self.client)(f"link add {port} type veth peer name eth0 netns {host.pid}")
+        self._in(self.client)(f"link set {port} master br0 up")
+        # Nothing lies beyond the route; Ray asks which address it would take.
+        address = f"addr add {self.addresses[number]}/24 dev eth0"
+        self._in(host)("link set lo up", address, "link set eth0 up", f"route add default via {CLIENT}")
+        return host
 
     def _in(self, host: Host):
         def ip(*commands: str) -> None:
