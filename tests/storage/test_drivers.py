@@ -1,5 +1,6 @@
 """Real drivers, Ray and all, through the command line: the same study in a folder, in a bucket and on a bad disk."""
 
+import contextlib
 import io
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import test_bad_disks
 import tiny
@@ -89,6 +91,15 @@ def over(read):
         return 0
 
 
+def listening(pid):
+    """Addresses on which a process or one that it began waits for others."""
+    found = []
+    for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [one.laddr.ip for one in each.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    return found
+
+
 def test_a_study_in_a_bucket_killed_and_gone_on_with_elsewhere_gives_the_tables_of_a_folder(
     whole, corpus, bucket_url, tmp_path
 ):
@@ -96,6 +107,9 @@ def test_a_study_in_a_bucket_killed_and_gone_on_with_elsewhere_gives_the_tables_
     here, there, desk = (Machine(tmp_path / name, corpus) for name in ("here", "there", "desk"))
     first = here.start("run", here.study(bucket_url), "--no-report")
     wait(first, lambda: remote.place(url).see("trials.parquet").content)
+    doors = listening(first.pid)
+    assert len(doors) >= 5, "Ray's control store, its raylet, agents and workers, and the driver"
+    assert {each.removeprefix("::ffff:") for each in doors} == {"127.0.0.1"}
     os.kill(first.pid, signal.SIGKILL)
     first.communicate(timeout=PATIENCE)
     done, _, err = there.run("resume", url, "--no-report")
