@@ -24,7 +24,7 @@ from sweeper.side_file import SideFile
 from trainables.errors import InputError
 from trainables.extraction import Item, Request, Work, batches, checked, identity, load, vectors, work
 from trainables.extraction.encode import Extractor, Made
-from trainables.extraction.network import padded_to
+from trainables.extraction.request import padded_to
 
 #: Batches are put together up to so many pieces of work, so that a large corpus has no more parts than that.
 PIECES = 1000
@@ -204,15 +204,15 @@ class _Tally:
         Raises:
             InputError: If an utterance is broken, and that is not to be skipped.
         """
-        whole = {each.item.name: each.values for each in made if each.values is not None}
+        whole = {each.item.name: each.array for each in made if each.array is not None}
         self._side.add(number, list(whole), list(whole.values()))
-        broken = {each.item.name: each.reason for each in made if each.values is None}
+        broken = {each.item.name: each.reason for each in made if each.array is None}
         if broken and not self._skip:
             name, why = next(iter(broken.items()))
             raise InputError(f"utterance {name}: {why}; or leave such ones out with --skip-broken")
         self.skipped |= broken
         self._done += len(whole)
-        self._seconds += sum(each.item.seconds for each in made if each.values is not None)
+        self._seconds += sum(each.item.seconds for each in made if each.array is not None)
         self._tell(len(whole))
 
     def _tell(self, new: int) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
@@ -264,13 +265,17 @@ def _line(error: Exception) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No progress bars or hints of transformers for the time of the block."""
+    from huggingface_hub.utils import logging as of_hub
+
     logging = library().utils.logging
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    level, hub_level, bars = logging.get_verbosity(), of_hub.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    of_hub.set_verbosity(CRITICAL)
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(level)
+        of_hub.set_verbosity(hub_level)
         if bars:
             logging.enable_progress_bar()

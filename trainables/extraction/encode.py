@@ -38,12 +38,12 @@ class Made(NamedTuple):
 
     Attributes:
         item: The utterance.
-        values: float32, shape (size,), or (T, size) of a sequence; None where it is broken.
+        array: float32, shape (size,), or (T, size) of a sequence; None where it is broken.
         reason: Why it is broken, in one line; else "".
     """
 
     item: Item
-    values: np.ndarray | None
+    array: np.ndarray | None
     reason: str = ""
 
 

@@ -80,15 +80,3 @@ def windows(wave: np.ndarray, size: int, rate: int) -> Iterator[np.ndarray]:
     starts = list(range(0, last, size))
     for start, end in zip(starts, [*starts[1:], len(wave)], strict=True):
         yield wave[start:end]
-
-
-def padded_to(request: Request) -> float:
-    """Seconds that an encoder pads every recording to, and cuts it off at: AST and Whisper; 0 where it does not."""
-    if not request.pretrained or request.modality != "audio":
-        return 0.0
-    from trainables.encoders import hub
-
-    config = hub.config(request.encoder, "audio")
-    if config.model_type == "whisper":
-        return 30.0
-    return config.max_length * 0.01 if config.model_type == "audio-spectrogram-transformer" else 0.0

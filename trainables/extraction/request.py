@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 from trainables.copies import copy_of, is_copy
-from trainables.encoders.batch import POOLINGS
 from trainables.errors import InputError
 
 #: Encoders of speech that need no weights -> values a vector: openSMILE's functionals by name of the set, and MFCC.
@@ -97,11 +96,11 @@ def _check_set(request: Request) -> None:
 
 
 def _check_network(request: Request) -> None:
-    from trainables.encoders import hub
+    from trainables.encoders import POOLINGS, hub
 
     hub.library()
-    hub.check_folder(request.encoder, tokenizer=request.modality == "text")
     config = hub.config(request.encoder, request.modality)
+    hub.check_folder(request.encoder, tokenizer=request.modality == "text")
     if request.pooling is not None and request.pooling not in POOLINGS:
         raise InputError(f"--pooling: {request.pooling!r} is unknown; choose {', '.join(POOLINGS)}")
     if request.layer is not None and not -config.num_hidden_layers <= request.layer <= config.num_hidden_layers:
@@ -151,3 +150,15 @@ def _content(encoder: str) -> str:
     from trainables.encoders.hub import content
 
     return content(encoder)
+
+
+def padded_to(request: Request) -> float:
+    """Seconds that an encoder pads every recording to, and cuts it off at: AST and Whisper; 0 where it does not."""
+    if not request.pretrained or request.modality != "audio":
+        return 0.0
+    from trainables.encoders import hub
+
+    config = hub.config(request.encoder, "audio")
+    if config.model_type == "whisper":
+        return 30.0
+    return config.max_length * 0.01 if config.model_type == "audio-spectrogram-transformer" else 0.0
