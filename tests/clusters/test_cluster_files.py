@@ -12,8 +12,10 @@ import pytest
 import ray
 import typer.main
 import yaml
+from ray.autoscaler._private.util import prepare_config
 from ray.scripts.scripts import start
 
+from sweeper import growth
 from sweeper.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -39,13 +41,20 @@ def understood(command: list[str]) -> None:
     found.make_context(name, rest)
 
 
-def test_onprem_fits_rays_schema_and_counts_the_head(onprem):
+def test_onprem_fits_rays_schema_and_starts_ray_on_all_its_hosts(onprem):
+    """As Ray itself completes the file."""
     schema = Path(ray.__file__).parent / "autoscaler" / "ray-schema.json"
     jsonschema.validate(onprem, json.loads(schema.read_text(encoding="utf-8")))
-    hosts = onprem["available_node_types"]["local.cluster.node"]
+    whole = prepare_config(onprem)
+    hosts = whole["available_node_types"]["local.cluster.node"]
     workers = len(onprem["provider"]["worker_ips"])
-    assert hosts["min_workers"] == workers
-    assert onprem["max_workers"] == hosts["max_workers"] == workers + 1
+    assert hosts["min_workers"] == hosts["max_workers"] == whole["max_workers"] == workers
+    assert whole["head_setup_commands"] == whole["worker_setup_commands"] == onprem["setup_commands"]
+
+
+def test_onprem_starts_the_autoscaler_that_keeps_sight_of_the_head(onprem):
+    (start,) = [each for each in onprem["head_start_ray_commands"] if "ray start" in each]
+    assert "RAY_enable_autoscaler_v2=0" in start
 
 
 def test_onprem_starts_ask_for_the_token_with_options_that_ray_has(onprem):
@@ -85,6 +94,34 @@ def test_kuberay_job_is_of_this_ray_and_closed(job):
     assert cluster["authOptions"] == {"mode": "token"}
     assert cluster["headGroupSpec"]["serviceType"] == "ClusterIP"
     understood(shlex.split(job["entrypoint"]))
+
+
+#: What KubeRay 1.5.1's types have of what a study needs (its ``ray.io/v1`` reference): a misspelled one is dropped.
+NAMES = {
+    "job": {"entrypoint", "backoffLimit", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished", "rayClusterSpec"},
+    "cluster": {"rayVersion", "authOptions", "enableInTreeAutoscaling", "headGroupSpec", "workerGroupSpecs"},
+    "head": {"serviceType", "rayStartParams", "template"},
+    "worker": {"groupName", "replicas", "minReplicas", "maxReplicas", "rayStartParams", "template"},
+}
+
+
+def test_kuberay_job_has_names_that_kuberay_knows(job):
+    cluster = job["rayClusterSpec"]
+    found = {"job": [job], "cluster": [cluster], "head": [cluster["headGroupSpec"]]}
+    found["worker"] = cluster["workerGroupSpecs"]
+    assert {kind: set().union(*parts) - NAMES[kind] for kind, parts in found.items()} == {kind: set() for kind in NAMES}
+
+
+def test_kuberay_head_says_what_the_workers_come_to(job):
+    cluster = job["rayClusterSpec"]
+    (head,) = cluster["headGroupSpec"]["template"]["spec"]["containers"]
+    (said,) = [each["value"] for each in head["env"] if each["name"] == growth.VARIABLE]
+    total = {"CPU": 0, "GPU": 0}
+    for group in cluster["workerGroupSpecs"]:
+        limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
+        total["CPU"] += group["maxReplicas"] * int(limits["cpu"])
+        total["GPU"] += group["maxReplicas"] * int(limits["nvidia.com/gpu"])
+    assert said == f"CPU={total['CPU']},GPU={total['GPU']}"
 
 
 def test_kuberay_pods_see_one_folder_and_start_ray_with_options_it_has(job):

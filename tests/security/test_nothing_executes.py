@@ -14,7 +14,7 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 #: Calls that can run what they read.
 LOADERS = {"load", "loads", "Unpickler", "read_pickle", "unsafe_load", "full_load", "Loader", "FullLoader"}
 #: Between processes of one cluster, through Ray or Tune's scratch folder: never of a run folder.
-BETWEEN_PROCESSES = {"sweeper/worker.py", "sweeper/recorder.py"}
+BETWEEN_PROCESSES = {"sweeper/groups.py", "sweeper/worker.py", "sweeper/recorder.py"}
 OF_PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "torch"}
 
 
