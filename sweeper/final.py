@@ -129,7 +129,7 @@ def train(
     chosen = tuple(seeds or content["seeds"])
     if len(set(chosen)) < len(chosen):
         raise InputError(f"{best}: seeds: must not hold a value twice; export it again")
-    task = Task(data, (_everything(data, split),), chosen)
+    task = Task(data, (_everything(data, split),), chosen, final=True)
     out.mkdir(parents=True, exist_ok=True)  # before hours of training, not after
     artifacts = fit(method, config, task, watch)
     _write(out, artifacts, _about(content, config, data, task, split))

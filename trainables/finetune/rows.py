@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from trainables.epoch import Tensors
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+#: How names in a row's state begin.
+_STORED = ("params/", "adam/", "scaler/")
 
 
 class Rows:
@@ -83,9 +85,9 @@ class Rows:
         """The inverse of `state`."""
         self._live, self._changed = None, False
         for row in range(len(self._stored)):
-            own = {name: tensor[row].cpu() for name, tensor in state.items()}
+            own = {name: tensor[row].cpu() for name, tensor in state.items() if name.startswith((*_STORED, "best/"))}
             self._best[row] = {k.removeprefix("best/"): v for k, v in own.items() if k.startswith("best/")}
-            self._stored[row] = {k: v for k, v in own.items() if k.startswith(("params/", "adam/", "scaler/"))}
+            self._stored[row] = {k: v for k, v in own.items() if k.startswith(_STORED)}
 
     def _put(self, row: int) -> None:
         stored = self._stored[row]

@@ -137,19 +137,19 @@ def _told() -> Iterator[None]:
     before = dict(os.environ)
     try:
         if size > 1:
-            own = {"RANK": rank, "LOCAL_RANK": before.get("LOCAL_RANK", rank), "WORLD_SIZE": size}
-            os.environ.update({name: str(value) for name, value in own.items()})
+            # As the group was made already, nobody is called at that address: it only must be there.
+            guessed = {"LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1"}
+            own = {name: before.get(name, str(value)) for name, value in guessed.items()}
+            os.environ.update(own | {"RANK": str(rank), "WORLD_SIZE": str(size)})
         else:  # whatever a launcher left: nobody is there to meet
             for name in _PLACE:
                 os.environ.pop(name, None)
         os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))  # else it sets another number
         yield
     finally:
-        for name in {*_PLACE, "OMP_NUM_THREADS", *before}:
-            if name in before:
-                os.environ[name] = before[name]
-            else:
-                os.environ.pop(name, None)
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _library() -> tuple[Any, Any]:

@@ -167,7 +167,8 @@ _RAW = {"audio": ("encoder", "recording"), "text": ("text_encoder", "transcript"
 def _check_columns(config: Config, corpus: Corpus) -> None:
     settings = config.align
     for modality, (field, column) in _RAW.items():
-        name, used = getattr(settings, field), corpus.columns.get(modality)
+        name = getattr(settings, field)
+        used = corpus.columns[modality] if modality in corpus.features else ""
         if name and used != column:
             found = f"reads {used}" if used else f"has no {modality}"
             raise InputError(

@@ -482,7 +482,7 @@ def _learning(settings: Align) -> tuple[AudioEncoder, TextEncoder | None]:
     for encoder in [each for each in (audio, text) if each is not None]:
         model = encoder.module.model
         if tuning.checkpointing:
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
         if encoder is audio and full:
             model.requires_grad_(True)
         else:
@@ -516,7 +516,8 @@ def _one(state: Mapping[str, Tensor]) -> Tensors:
 
 
 def _cpu(tensors: Mapping[str, Tensor]) -> Tensors:
-    return {name: tensor.detach().cpu() for name, tensor in tensors.items()}
+    """Copies: what is in the model changes with the next row."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
 @contextmanager
