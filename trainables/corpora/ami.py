@@ -116,6 +116,10 @@ def read(source: Path, options: Ami) -> Tree:
         crops += _crops(speech, [each for each in segments if each], lengths[recording], options.seconds)
     if lost:
         tree.notes.append(f"{sources.count(lost, 'segment')} of words that are not there left aside")
+    if not crops:
+        raise InputError(
+            f"{source}: no three words of a segment are the middle of {options.seconds:g} s of audio; set seconds lower"
+        )
     tree.rows = _drawn(crops, options)
     if len(tree.rows) < options.crops:
         tree.notes.append(f"only {sources.count(len(tree.rows), 'crop')} of {options.seconds:g} s can be drawn")
@@ -136,6 +140,8 @@ def _parse(path: Path) -> ElementTree.Element:
         return ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
         raise InputError(f"{path}: line {error.position[0]}: is no XML ({error.msg}); copy it again") from None
+    except LookupError as error:
+        raise InputError(f"{path}: line 1: is no XML ({error}); copy it again") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
 
@@ -223,10 +229,6 @@ def _segments(path: Path, speech: _Speech) -> Iterator[tuple[int, int] | None]:
 
 
 def _drawn(crops: list[_Crop], options: Ami) -> list[Row]:
-    if not crops:
-        raise InputError(
-            f"no three words of a segment are the middle of {options.seconds:g} s of audio; set seconds lower"
-        )
     chosen = np.random.default_rng(options.seed).permutation(len(crops))[: options.crops]
     rows = [_row(crops[place], options.seconds) for place in sorted(chosen)]
     taken: Counter[str] = Counter()

@@ -7,14 +7,14 @@ then by file. Pickled tables are not opened: a pickle runs what is in it.
 
 from __future__ import annotations
 
-import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -26,6 +26,7 @@ from trainables.corpora.table import own_name
 from trainables.errors import InputError
 
 HEADER = "db.yaml"
+_TIME = re.compile(r"(?:(\d{1,6}) days? )?(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
 _SPLITS = {"train": "train", "dev": "dev", "test": "test"}
 
 
@@ -93,9 +94,15 @@ def _header(source: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}: line {line}: is no YAML ({error.problem}); correct it") from None
-    if not isinstance(header, dict) or not isinstance(header.get("tables"), dict):
+    tables = _mapping(_mapping(header).get("tables"))
+    if not tables or not all(isinstance(each, dict) for each in tables.values()):
         raise InputError(f"{path}: names no tables; is it the header of an audformat database?")
-    return header
+    return {**header, "tables": {str(name): each for name, each in tables.items()}}
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    """A section of the header; empty where it is none."""
+    return value if isinstance(value, dict) else {}
 
 
 def _entries(source: Path, name: str) -> Iterator[_Entry]:
@@ -127,12 +134,16 @@ def _entry(table: str, place: str, cells: dict[str, Any]) -> _Entry:
 
 def _seconds(place: str, name: str, value: Any) -> float | None:
     """``0 days 00:00:01.500000`` as 1.5; None where it is missing."""
-    try:
-        seconds = math.nan if value is None else pd.to_timedelta(value).total_seconds()
-    except ValueError:
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    match = _TIME.fullmatch(str(value))
+    if not match:
         expected = "a time like 0 days 00:00:01.5"
-        raise InputError(f"{place}: found {value!r} as {name}, expected {expected}; correct it") from None
-    return None if math.isnan(seconds) else seconds
+        raise InputError(f"{place}: found {value!r} as {name}, expected {expected}; correct it")
+    days, hours, minutes, seconds = match.groups(default="0")
+    return 86400.0 * int(days) + 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds)
 
 
 def _chosen(source: Path, header: dict[str, Any], options: Audformat) -> list[str]:
@@ -140,7 +151,7 @@ def _chosen(source: Path, header: dict[str, Any], options: Audformat) -> list[st
     for name in options.tables:
         if name not in tables:
             raise InputError(f"--set tables: {source} has no table {name!r}; it has {', '.join(tables)}")
-    holding = [name for name, each in tables.items() if options.label in (each.get("columns") or {})]
+    holding = [name for name, each in tables.items() if options.label in _mapping(each.get("columns"))]
     chosen = list(options.tables) or holding
     if not chosen:
         raise InputError(f"{source / HEADER}: no table has a column {options.label!r}; name it, --set label=...")
@@ -169,8 +180,8 @@ def _add(found: dict[_Key, Row], entry: _Entry, label: str, split: str | None) -
 
 def _split(header: dict[str, Any], name: str) -> str | None:
     split = header["tables"][name].get("split_id")
-    known = (header.get("splits") or {}).get(split) or {}
-    return _SPLITS.get(known.get("type", ""))
+    known = _mapping(_mapping(header.get("splits")).get(str(split)))
+    return _SPLITS.get(str(known.get("type")))
 
 
 def _facts(entries: dict[str, list[_Entry]]) -> dict[tuple[_Key | str, str], Any]:
@@ -200,12 +211,12 @@ def _row(
     speaker, transcript = fact(options.speaker), fact(options.transcript)
     meaning = _meaning(header, options.speaker, speaker)
     said = _meaning(header, options.transcript, transcript)
-    gender = fact("gender") or (meaning.get("gender") if isinstance(meaning, dict) else None)
+    gender = fact("gender") or _mapping(meaning).get("gender")
     return {
         **row,
         "speaker": speaker,
         "session": fact(options.session) or speaker,
-        "gender": {"female": "f", "male": "m"}.get(str(gender), gender),
+        "gender": None if gender is None else {"female": "f", "male": "m"}.get(str(gender), str(gender)),
         "transcript": said if isinstance(said, str) else transcript,
         "recording": source / key.file,
         "start": key.start,
@@ -215,9 +226,7 @@ def _row(
 
 def _meaning(header: dict[str, Any], scheme: str, code: str | None) -> Any:
     """What a scheme says a code stands for: a text, or properties."""
-    labels = ((header.get("schemes") or {}).get(scheme) or {}).get("labels")
-    if not isinstance(labels, dict):
-        return None
+    labels = _mapping(_mapping(_mapping(header.get("schemes")).get(scheme)).get("labels"))
     return {str(key): value for key, value in labels.items()}.get(str(code))
 
 

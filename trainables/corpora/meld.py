@@ -73,7 +73,7 @@ def _clips(source: Path) -> dict[tuple[str, str], Path]:
 def _row(file: Path, number: int, split: str, cells: dict[str, str]) -> Row:
     ids = {}
     for name in ("Dialogue_ID", "Utterance_ID", "Season", "Episode"):
-        if not cells[name].isdecimal():
+        if not cells[name].isdecimal() or len(cells[name]) > 9:
             raise sources.malformed(file, number, cells[name], f"a whole number in column {name}")
         ids[name] = int(cells[name])
     if not cells["Speaker"]:

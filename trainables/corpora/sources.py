@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import filecmp
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -159,9 +160,12 @@ def number(path: Path, line: int, name: str, cell: str) -> float | None:
     if cell.casefold() in ("", "nan", "na", "none", "null"):
         return None
     try:
-        return float(cell)
+        value = float(cell)
     except ValueError:
-        raise malformed(path, line, cell, f"a number in column {name}") from None
+        value = math.inf
+    if not math.isfinite(value):
+        raise malformed(path, line, cell, f"a number in column {name}")
+    return value
 
 
 class Index:

@@ -140,7 +140,7 @@ def _free(name: str) -> bool:
 
 
 def _whole(file: Path, number: int, name: str, value: float) -> int:
-    if value != int(value) or value < 0:
+    if not 0 <= value < 2**31 or value != int(value):
         raise sources.malformed(file, number, f"{value:g}", f"a whole number from 0 in column {name}")
     return int(value)
 
