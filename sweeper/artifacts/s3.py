@@ -22,6 +22,9 @@ from trainables.errors import InputError
 
 _USED = ".used"
 _CHUNK = 8 << 20
+#: Seconds of silence after which a request is given up; and for a whole one, which may be a large stage on a slow line
+#: (obstore's own limit, 30 seconds, is no matter of silence).
+SILENCE, LONGEST = 30.0, 900.0
 
 
 class Bucket:
@@ -55,7 +58,9 @@ class Bucket:
             "max_retries": 3,
             "backoff": {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=5), "base": 2},
         }
-        return S3Store.from_url(self.url, client_options={"allow_http": True}, retry_config=retries)
+        limits = {"connect_timeout": SILENCE, "read_timeout": SILENCE, "timeout": LONGEST}
+        options: Any = {name: timedelta(seconds=each) for name, each in limits.items()}
+        return S3Store.from_url(self.url, client_options={"allow_http": True, **options}, retry_config=retries)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pandas as pd
 import pytest
 import test_bad_disks
+from shaky import in_front_of
 from typer.testing import CliRunner
 
 from sweeper import address, cli, lease, remote
@@ -65,11 +66,11 @@ def bucket(tmp_path, monkeypatch):
     return made
 
 
-def drive(story, count, *, stop=None, said=None):
+def drive(story, count, *, stop=None, said=None, run=RUN):
     """See arms through as a driver does, on the machine that the environment says this is."""
-    folder = address.copy_of(RUN)
+    folder = address.copy_of(run)
     folder.mkdir(parents=True, exist_ok=True)
-    with remote.held(RUN, folder, (said if said is not None else []).append) as mirror:
+    with remote.held(run, folder, (said if said is not None else []).append) as mirror:
         (folder / "study.yaml").write_text("name: tiny\n")
         (folder / "provenance.json").write_text("{}")
         writer = Writer(folder, story.frame, mirror=mirror.push)
@@ -376,6 +377,127 @@ def test_a_real_bucket_refuses_a_second_driver_and_shows_a_run_that_goes_on(
     assert counts == sorted(counts)
     elsewhere(monkeypatch, tmp_path)
     assert tables(remote.look(url)) == undisturbed
+
+
+class TestReports:
+    """A report goes beside the tables of a run in a bucket, and is no part of the run."""
+
+    @pytest.fixture
+    def page(self, tmp_path):
+        folder = tmp_path / "report"
+        (folder / "figures").mkdir(parents=True)
+        (folder / "index.html").write_text("<p>")
+        (folder / "figures" / "best.png").write_bytes(b"\x89PNG")
+        return folder
+
+    @pytest.fixture
+    def shared(self, tmp_path, monkeypatch):
+        """Objects that were put, by name: a folder has no names with a slash in them."""
+        put = {}
+        monkeypatch.setattr(remote, "_write", lambda place, name, content: put.update({name: content}))
+        return put
+
+    def test_all_of_it_is_put(self, page, bucket, shared):
+        remote.share(RUN, page)
+        assert shared == {"report/figures/best.png": b"\x89PNG", "report/index.html": b"<p>"}
+
+    def test_the_copy_of_a_run_in_a_bucket_means_that_run(self, page, story, bucket, shared, monkeypatch):
+        folder = drive(story, 1)
+        shared.clear()
+        remote.share(folder, page)
+        assert set(shared) == {"report/figures/best.png", "report/index.html"}
+
+    def test_a_run_in_a_folder_keeps_its_report(self, page, tmp_path, shared):
+        remote.share(tmp_path / "runs" / "tiny", page)
+        assert shared == {}
+
+    def test_a_bucket_that_fails_now_and_then_gets_it_all_the_same(self, page, bucket, capsys, monkeypatch):
+        monkeypatch.setattr(remote, "_write", self.failing(2, put := []))
+        remote.share(RUN, page)
+        assert put == ["report/figures/best.png", "report/index.html"]
+        assert capsys.readouterr().err == f"storage: {RUN}: 503 Slow Down; trying again for 0.05 s\n"
+
+    def test_one_that_stays_away_is_said_in_one_line(self, page, bucket, monkeypatch):
+        monkeypatch.setattr(remote, "_write", self.failing(10**9, []))
+        with pytest.raises(StorageError, match=rf"storage: {RUN}: 503 Slow Down, for 0.05 s; .*{page}"):
+            remote.share(RUN, page)
+
+    def failing(self, times, put):
+        """A write that fails so often, and then notes what it was given."""
+        left = iter(range(times))
+
+        def write(place, name, content):
+            if next(left, None) is not None:
+                raise OSError("503 Slow Down")
+            put.append(name)
+
+        return write
+
+
+@pytest.mark.slow
+def test_a_real_bucket_shows_the_report_to_others_and_no_reader_takes_it_for_a_table(
+    story, bucket_url, tmp_path, monkeypatch, undisturbed
+):
+    url = f"{bucket_url}/tiny"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "here"))
+    drive(story, 4, run=url)
+    page = tmp_path / "page" / "index.html"
+    page.parent.mkdir()
+    page.write_text("<p>")
+    monkeypatch.setattr("analysis.report.write", lambda runs, out: page)
+    done = CliRunner().invoke(cli.app, ["report", url])
+    assert done.exit_code == 0, done.stderr
+    assert remote.place(url).see("report/index.html").content == b"<p>"
+    elsewhere(monkeypatch, tmp_path)
+    seen = remote.look(url)
+    assert tables(seen) == undisturbed
+    assert not (seen / "report").exists()
+
+
+@pytest.fixture
+def shaky(s3_server, bucket_url, tmp_path, monkeypatch):
+    """A server in front of the bucket's, which every ``s3://`` of this test goes through."""
+    monkeypatch.setattr("sweeper.artifacts.s3.SILENCE", 1.0)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "here"))
+    with in_front_of(s3_server) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        yield server
+
+
+@pytest.mark.slow
+def test_a_server_that_refuses_cuts_loses_delays_and_stalls_gives_the_same_tables(
+    story, bucket_url, shaky, tmp_path, monkeypatch, undisturbed
+):
+    """Also where a conditional put was done and its answer was lost."""
+    url = f"{bucket_url}/tiny"
+    shaky.every = 7
+    assert tables(drive(story, 4, run=url)) == undisturbed
+    assert min(shaky.seen.values()) > 0, shaky.seen
+    shaky.every = 0
+    elsewhere(monkeypatch, tmp_path)
+    assert tables(remote.look(url)) == undisturbed
+    assert remote.place(url).see("lock") is None
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_down_in_the_middle_stops_the_run_which_then_goes_on(
+    story, bucket_url, shaky, monkeypatch, undisturbed
+):
+    url = f"{bucket_url}/tiny"
+    monkeypatch.setenv("SWEEPER_STORAGE_PATIENCE", "0.05")
+    # This process goes on, so its lease has to run out: it could not be given back.
+    monkeypatch.setattr(lease, "LEASE", 1.0)
+
+    def cut(writer):
+        shaky.down = True
+        story.tell(writer, story.arms[2])
+        writer.flush(force=True)
+
+    with pytest.raises(StorageError, match=rf"storage: {url}: .*nothing is lost, .*`sweeper resume {url}`") as caught:
+        drive(story, 2, stop=cut, run=url)
+    assert "\n" not in str(caught.value)
+    shaky.down = False
+    assert tables(drive(story, 4, run=url)) == undisturbed
 
 
 @pytest.mark.slow
