@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from logging import CRITICAL
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainables.errors import InputError
 
@@ -169,16 +168,51 @@ def tokenizer(name: str) -> Any:
     return found
 
 
-def sentence_settings(name: str) -> tuple[str, bool]:
-    """Pooling and normalisation of a sentence-transformers model; ``mean`` and no where it is none."""
-    modules = _json(name, "modules.json") or []
+class Sentence(NamedTuple):
+    """What a folder of sentence-transformers says of its encoder.
+
+    Attributes:
+        pooling: ``mean``, ``first`` or ``last``.
+        normalise: Whether vectors have length 1.
+        longest: Tokens it takes at most; None where it does not say.
+    """
+
+    pooling: str = "mean"
+    normalise: bool = False
+    longest: int | None = None
+
+
+def sentence_settings(name: str, pooling: str | None = None) -> Sentence:
+    """How a sentence encoder pools; the defaults where a model is none.
+
+    Args:
+        name: Hub name or folder.
+        pooling: Wanted instead of its own.
+
+    Raises:
+        InputError: If it pools in a way that is not known here, and none is wanted.
+    """
+    modules = _json(name, "modules.json")
+    if not modules:
+        return Sentence(pooling or "mean")
     normalise = any(str(each.get("type", "")).endswith("Normalize") for each in modules)
-    pooling = _json(name, "1_Pooling/config.json") if modules else None
-    if pooling and pooling.get("pooling_mode_cls_token"):
-        return "first", normalise
-    if pooling and pooling.get("pooling_mode_lasttoken"):
-        return "last", normalise
-    return "mean", normalise
+    longest = (_json(name, "sentence_bert_config.json") or {}).get("max_seq_length")
+    own = pooling or _sentence_pooling(name, _json(name, "1_Pooling/config.json") or {})
+    return Sentence(own, normalise, longest)
+
+
+#: Names of sentence-transformers for the poolings that are known here.
+_POOLINGS = {"mean_tokens": "mean", "cls_token": "first", "lasttoken": "last", "mean": "mean", "cls": "first"}
+
+
+def _sentence_pooling(name: str, settings: Mapping[str, Any]) -> str:
+    """From one flag a way, as of old, or one word."""
+    prefix = "pooling_mode_"
+    asked = [key.removeprefix(prefix) for key, each in settings.items() if key.startswith(prefix) and each is True]
+    asked = asked or [str(settings.get("pooling_mode", "mean"))]
+    if len(asked) > 1 or asked[0] not in _POOLINGS:
+        raise InputError(f"encoder {name}: pools by {' and '.join(asked)}, which is not known here; give a --pooling")
+    return _POOLINGS[asked[0]]
 
 
 def content(name: str) -> str:

