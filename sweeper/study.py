@@ -226,7 +226,7 @@ def duration(seconds: float) -> str | float:
     """Seconds as people write them, where that says it exactly."""
     for unit, scale in reversed(_UNITS.items()):
         if seconds % scale == 0:
-            return f"{seconds / scale:g} {unit}"
+            return f"{seconds / scale:.0f} {unit}"
     return seconds
 
 
