@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeper import yamlfile
-from trainables.corpora import build, kinds
+from trainables.corpora import build, kinds, store
 from trainables.corpora.audio import Watch
 from trainables.corpora.build import Built
 from trainables.corpora.compare import Comparison
@@ -150,5 +150,5 @@ def _compared(comparison: Comparison) -> RenderableType:
 def _left_out(broken: Sequence[str]) -> list[str]:
     lines = [f"left out: {line}" for line in broken[:_NAMED]]
     if len(broken) > _NAMED:
-        lines.append(f"left out: {len(broken) - _NAMED:,} more, named in the metadata of {build.FILE}")
+        lines.append(f"left out: {len(broken) - _NAMED:,} more, named in the metadata of {store.FILE}")
     return lines

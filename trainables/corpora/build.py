@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from trainables import corpus
-from trainables.corpora import audio, kinds
+from trainables.corpora import audio, kinds, store
 from trainables.corpora.compare import Comparison, Left, compare
 from trainables.corpora.reader import Options, Reader, Row
-from trainables.corpora.sources import count, hidden
+from trainables.corpora.sources import count
+from trainables.corpora.store import OF_RECORDINGS
 from trainables.errors import InputError
 
-#: The file that is written, and the key of its metadata that says how.
-FILE, META = "utterances.parquet", b"sweeper.build"
 #: An end that lies this far behind the file's is the label file's rounding.
 SLACK_S = 0.05
-_FIRST = ("utterance_id", "corpus", "session", "speaker", "gender", "dialogue", "turn", "split", "label", "label_raw")
-_LAST = ("transcript", "recording", "start", "end", "channel", "duration", "checksum")
-_TYPES = {
-    **dict.fromkeys((*_FIRST, *_LAST), pa.string()),
-    **dict.fromkeys(("turn", "channel"), pa.int64()),
-    **dict.fromkeys(("start", "end", "duration"), pa.float64()),
-}
-#: Columns that are left out where nothing is in them: an empty one would say that there is such a thing.
-_OPTIONAL = ("gender", "dialogue", "session", "split", "transcript")
-_OF_RECORDINGS = ("recording", "start", "end", "channel", "duration", "checksum")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,39 +69,25 @@ def build(
     """
     reader, source, out = kinds.get(kind), Path(source).expanduser(), Path(out).expanduser()
     chosen = settle(reader, options or {})
-    check_out(out, source, kind, force=force)
+    store.check_out(out, source, kind, force=force)
     tree = reader.read(source, chosen)
     if not tree.rows:
         raise InputError(f"{source}: holds no utterance; give the folder that holds {reader.layout}")
     broken = _measure(tree.rows, out, watch)
-    if broken and not skip_broken:
+    if broken and (not skip_broken or len(broken) == len(tree.rows)):
         raise InputError(_refusal(broken, len(tree.rows)))
     usable = [row for row in tree.rows if row["utterance_id"] not in broken]
-    if not usable:
-        raise InputError(f"{source}: {_refusal(broken, len(tree.rows))}")
-    kept = [row for row in usable if not _too_short(row, chosen.shortest)]
-    short = [row for row in usable if _too_short(row, chosen.shortest)]
-    if not kept:
-        raise InputError(
-            f"{source}: all {count(len(short), 'utterance')} are shorter than {chosen.shortest:g} s; set shortest lower"
-        )
-    table, dropped = (
-        _labeled(pd.DataFrame(rows, columns=list(kept[0])), chosen, reader.name) for rows in (kept, short)
-    )
-    notes = [*tree.notes, *_short_note(len(short), chosen.shortest)]
-    left = Left(broken=len(broken), short=len(short), shortest=chosen.shortest, options=_changed(reader, chosen))
-    own_classes = chosen.classes != reader.options().classes
-    comparisons = () if own_classes else tuple(compare(each, table, dropped, left) for each in reader.published)
-    lines = tuple(broken.values())
-    stored = arrow(table, _described(reader, source, chosen, notes, lines))
-    _write(stored, out)
+    kept, short = _by_length(source, _labeled(usable, reader, chosen), chosen.shortest)
+    notes = (*tree.notes, *_notes(kept, short, chosen))
+    stored = store.arrow(kept, _described(reader, source, chosen, notes, broken.values()))
+    store.write(stored, out)
     return Built(
         reader=reader,
         folder=out,
         utterances=stored.to_pandas(),
-        comparisons=comparisons,
-        notes=tuple(notes),
-        broken=lines,
+        comparisons=_compared(reader, chosen, kept, short, broken),
+        notes=notes,
+        broken=tuple(broken.values()),
     )
 
 
@@ -140,54 +110,6 @@ def settle(reader: Reader, given: Mapping[str, Any]) -> Options:
         raise InputError(f"--set {place}: {message}, found {str(first['input'])[:60]!r}; correct it") from None
 
 
-def check_out(out: Path, source: Path, kind: str, *, force: bool) -> None:
-    """Make sure that writing would take nothing away that cannot be made again.
-
-    Args:
-        out: The folder to write.
-        source: The folder to read: it, and folders around it, may be written to.
-        kind: The reader.
-        force: Whether an earlier build may be replaced.
-
-    Raises:
-        InputError: If the folder holds anything else.
-    """
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise InputError(f"{out}: is a file; name a new folder")
-    tables = sorted(each.name for each in out.glob("*.parquet"))
-    if others := [name for name in tables if name != FILE]:
-        raise InputError(
-            f"{out}: holds {others[0]}, which would be joined to the new utterances; build into another folder"
-        )
-    if tables:
-        _check_former(out, kind, force=force)
-        return
-    strangers = sorted(each.name for each in out.iterdir() if not hidden(each.name))
-    if strangers and not _inside(source, out):
-        raise InputError(f"{out}: holds {strangers[0]} and no corpus; name a new or an empty folder")
-
-
-def _check_former(out: Path, kind: str, *, force: bool) -> None:
-    former = described(out)
-    if former.get("kind") != kind:
-        what = f"a corpus of kind {former['kind']}" if "kind" in former else f"a {FILE} that data build did not write"
-        raise InputError(f"{out}: holds {what}; name another folder")
-    if not force:
-        raise InputError(f"{out}: holds a built corpus already; --force builds it again, or name another folder")
-
-
-def described(folder: Path) -> dict[str, Any]:
-    """How a corpus folder was built: kind, source, options, notes; empty where it was not."""
-    try:
-        metadata = pq.read_schema(folder / FILE).metadata or {}
-        found = json.loads(metadata.get(META, b"{}"))
-    except (pa.ArrowException, OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _measure(rows: list[Row], out: Path, watch: audio.Watch | None) -> dict[str, str]:
     """Fill in length, checksum and path of every recording.
 
@@ -197,7 +119,7 @@ def _measure(rows: list[Row], out: Path, watch: audio.Watch | None) -> dict[str,
     looked = audio.examine([row["recording"] for row in rows if row.get("recording") is not None], watch)
     broken = {}
     for row in rows:
-        row.update({name: row.get(name) for name in _OF_RECORDINGS})
+        row.update({name: row.get(name) for name in OF_RECORDINGS})
         path = row["recording"]
         if path is None:
             continue
@@ -208,7 +130,7 @@ def _measure(rows: list[Row], out: Path, watch: audio.Watch | None) -> dict[str,
         elif isinstance(facts, audio.Facts):
             row["duration"] = _length(row, facts)
             row["checksum"] = facts.checksum
-            row["recording"] = place(path, out)
+            row["recording"] = store.place(path, out)
     return broken
 
 
@@ -229,21 +151,6 @@ def _length(row: Row, facts: audio.Facts) -> float:
     return round(min(facts.seconds, facts.seconds if end is None else end) - (row.get("start") or 0.0), 6)
 
 
-def place(path: Path, out: Path) -> str:
-    """How a corpus in ``out`` calls a file: from itself where the file lies inside, else by its whole path."""
-    whole, folder = _absolute(path), _absolute(out)
-    return str(whole.relative_to(folder)) if whole.is_relative_to(folder) else str(whole)
-
-
-def _absolute(path: Path) -> Path:
-    """Without ``..``, and with links as they are: a data disk is often reached through one."""
-    return Path(os.path.abspath(path))  # noqa: PTH100
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    return _absolute(path).is_relative_to(_absolute(folder))
-
-
 def _refusal(broken: Mapping[str, str], all_: int) -> str:
     return (
         f"{next(iter(broken.values()))} ({len(broken):,} of {count(all_, 'utterance')} cannot be used); "
@@ -251,19 +158,39 @@ def _refusal(broken: Mapping[str, str], all_: int) -> str:
     )
 
 
-def _too_short(row: Row, shortest: float) -> bool:
-    return row["duration"] is not None and row["duration"] < shortest
-
-
-def _short_note(number: int, shortest: float) -> list[str]:
-    return [f"{count(number, 'utterance')} shorter than {shortest:g} s left out"] if number else []
-
-
-def _labeled(table: pd.DataFrame, options: Options, name: str) -> pd.DataFrame:
-    """With the classes of labels, and the name of the corpus."""
+def _labeled(rows: Sequence[Row], reader: Reader, options: Options) -> pd.DataFrame:
+    """A table of utterances, with the classes of their labels and the name of the corpus."""
+    table = pd.DataFrame(rows)
     raw = table["label_raw"]
     label = raw.map(options.classes) if options.classes else raw
-    return table.assign(corpus=name, label=label.astype(object).where(label.notna(), None))
+    return table.assign(corpus=reader.name, label=label.astype(object).where(label.notna(), None))
+
+
+def _by_length(source: Path, table: pd.DataFrame, shortest: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Utterances that are long enough, or have no recording, and those that are too short."""
+    short = table["duration"].astype(float) < shortest
+    if short.all():
+        what = count(len(table), "utterance")
+        raise InputError(f"{source}: all {what} are shorter than {shortest:g} s; set shortest lower")
+    return table[~short], table[short]
+
+
+def _notes(kept: pd.DataFrame, short: pd.DataFrame, options: Options) -> Iterator[str]:
+    if len(short):
+        yield f"{count(len(short), 'utterance')} shorter than {options.shortest:g} s left out"
+    heard = kept[kept["checksum"].notna()]
+    if twice := int(heard.duplicated(["checksum", "start", "end", "channel"], keep=False).sum()):
+        yield f"{count(twice, 'utterance')} with the very recording of another: is one in twice?"
+
+
+def _compared(
+    reader: Reader, options: Options, kept: pd.DataFrame, short: pd.DataFrame, broken: Mapping[str, str]
+) -> tuple[Comparison, ...]:
+    """Counts beside the published ones; none where the classes are the user's own."""
+    if options.classes != reader.options().classes:
+        return ()
+    left = Left(broken=len(broken), options=_changed(reader, options))
+    return tuple(compare(each, kept, short, left) for each in reader.published)
 
 
 def _changed(reader: Reader, options: Options) -> list[str]:
@@ -276,50 +203,12 @@ def _changed(reader: Reader, options: Options) -> list[str]:
 
 
 def _described(
-    reader: Reader, source: Path, options: Options, notes: Sequence[str], broken: Sequence[str]
+    reader: Reader, source: Path, options: Options, notes: Iterable[str], broken: Iterable[str]
 ) -> dict[str, Any]:
     return {
         "kind": reader.name,
-        "source": str(_absolute(source)),
+        "source": str(store.absolute(source)),
         "options": options.model_dump(mode="json"),
         "notes": list(notes),
         "left_out": list(broken),
     }
-
-
-def arrow(table: pd.DataFrame, metadata: Mapping[str, Any]) -> pa.Table:
-    """A table of utterances as it is stored: sorted by id, columns in a fixed order, each of its type."""
-    table = table.sort_values("utterance_id", kind="stable")
-    others = [name for name in table.columns if name not in (*_FIRST, *_LAST)]
-    names = [name for name in (*_FIRST, *others, *_LAST) if name in table.columns and not _empty(table, name)]
-    columns = {name: _column(table[name], name) for name in names}
-    return pa.table(columns).replace_schema_metadata({META: json.dumps(metadata, ensure_ascii=False).encode()})
-
-
-def _empty(table: pd.DataFrame, name: str) -> bool:
-    if name in _OF_RECORDINGS:
-        return bool(table["recording"].isna().all())
-    return name not in ("label", "label_raw") and bool(table[name].isna().all())
-
-
-def _column(values: pd.Series, name: str) -> pa.Array:
-    plain = [None if value is None or value != value else value for value in values.tolist()]
-    return pa.array(plain, _TYPES.get(name))
-
-
-def _write(table: pa.Table, out: Path) -> None:
-    """Put the file in its place, once it is whole and has been read as a corpus."""
-    made = [each for each in (out, *out.parents) if not each.exists()]
-    out.mkdir(parents=True, exist_ok=True)
-    trial = out / f".build.{os.getpid()}"
-    try:
-        trial.mkdir()
-        pq.write_table(table, trial / FILE, compression="zstd")
-        corpus.load(trial, labeled=False)
-        (trial / FILE).replace(out / FILE)
-        made = []
-    finally:
-        (trial / FILE).unlink(missing_ok=True)
-        for each in (trial, *made):
-            if each.exists():
-                each.rmdir()

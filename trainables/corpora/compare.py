@@ -37,14 +37,10 @@ class Left:
 
     Attributes:
         broken: Utterances whose recording cannot be used.
-        short: Utterances that are too short.
-        shortest: Seconds that count as too short.
         options: Options that are not the defaults, as text.
     """
 
     broken: int
-    short: int
-    shortest: float
     options: Sequence[str]
 
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from trainables import corpus
-from trainables.corpora import audio, build, kinds
+from trainables.corpora import audio, build, kinds, store
 from trainables.errors import InputError
 
 NAMES = ("03a01Fa", "03a01Wa", "08a02Na", "16b10Td")
@@ -57,7 +57,7 @@ def test_the_table_has_what_a_corpus_of_recordings_has(source, tmp_path):
     assert table.loc["03a01Fa", "duration"] == 0.25
     assert table.loc["03a01Fa", "checksum"] == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     assert set(table["corpus"]) == {"emodb"}
-    kinds_ = {field.name: str(field.type) for field in pq.read_schema(tmp_path / "out" / build.FILE)}
+    kinds_ = {field.name: str(field.type) for field in pq.read_schema(tmp_path / "out" / store.FILE)}
     assert {name: kinds_[name] for name in ("turn", "start", "end", "channel", "duration", "checksum", "label")} == {
         "turn": "int64",
         "start": "double",
@@ -77,9 +77,9 @@ def test_it_loads_and_its_audio_is_the_files(source, tmp_path):
 
 
 def test_the_same_tree_gives_the_same_bytes_and_says_how_it_was_read(source, tmp_path):
-    one, other = (made(source, tmp_path / name).folder / build.FILE for name in ("one", "other"))
+    one, other = (made(source, tmp_path / name).folder / store.FILE for name in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()
-    said = build.described(tmp_path / "one")
+    said = store.described(tmp_path / "one")
     assert (said["kind"], said["source"], said["options"]["shortest"]) == ("emodb", str(source), 0.0)
 
 
@@ -96,7 +96,7 @@ def test_paths_inside_the_corpus_are_relative(source, out):
     made(source, source / out)
     recordings = corpus.load(source / out, labeled=False).recordings
     assert len(recordings.read(0)) > 0
-    table = pq.read_table(source / out / build.FILE).to_pandas()
+    table = pq.read_table(source / out / store.FILE).to_pandas()
     assert table["recording"][0] == {".": "wav/03a01Fa.wav", "..": "EmoDB copy/wav/03a01Fa.wav"}.get(
         out, str(source / "wav/03a01Fa.wav")
     )
@@ -125,7 +125,7 @@ def test_a_recording_that_cannot_be_used_is_refused_and_nothing_is_written(sourc
     assert "08a02Na" not in set(built.utterances["utterance_id"])
     assert len(built.broken) == 1
     assert built.broken[0].startswith(f"{path}: {said}")
-    assert build.described(tmp_path / "out")["left_out"] == list(built.broken)
+    assert store.described(tmp_path / "out")["left_out"] == list(built.broken)
 
 
 @pytest.mark.parametrize("how", ["missing", "folder"])
@@ -183,13 +183,20 @@ def test_too_short_utterances_are_left_out(source, tmp_path):
         made(source, tmp_path / "other", options={"shortest": 9})
 
 
+def test_a_recording_that_is_in_twice_is_said(source, tmp_path):
+    shutil.copy(source / "wav" / "03a01Fa.wav", source / "wav" / "03a01Fb.wav")
+    assert made(source, tmp_path / "out").notes == (
+        "2 utterances with the very recording of another: is one in twice?",
+    )
+
+
 def test_an_earlier_build_is_replaced_only_when_asked(source, tmp_path):
     made(source, tmp_path / "out")
-    before = (tmp_path / "out" / build.FILE).read_bytes()
+    before = (tmp_path / "out" / store.FILE).read_bytes()
     made_trees.wav(source / "wav" / "03a02Fa.wav")
     with pytest.raises(InputError, match="holds a built corpus already; --force builds it again"):
         made(source, tmp_path / "out")
-    assert (tmp_path / "out" / build.FILE).read_bytes() == before
+    assert (tmp_path / "out" / store.FILE).read_bytes() == before
     assert len(made(source, tmp_path / "out", force=True).utterances) == 5
 
 
@@ -212,7 +219,7 @@ def test_a_folder_that_holds_something_else_is_left_alone_even_with_force(source
 
 def test_features_beside_a_build_are_not_pulled_out_from_under(source, tmp_path):
     made(source, tmp_path / "out")
-    shutil.copy(tmp_path / "out" / build.FILE, tmp_path / "out" / "audio_x.parquet")
+    shutil.copy(tmp_path / "out" / store.FILE, tmp_path / "out" / "audio_x.parquet")
     with pytest.raises(InputError, match=r"holds audio_x\.parquet, which would be joined"):
         made(source, tmp_path / "out", force=True)
 
@@ -234,7 +241,7 @@ def test_a_write_that_fails_leaves_nothing_behind(source, tmp_path, monkeypatch,
     def fail(*arguments, **keywords):
         raise OSError(28, "No space left on device", str(out))
 
-    monkeypatch.setattr(build.corpus, "load", fail)
+    monkeypatch.setattr(store.corpus, "load", fail)
     with pytest.raises(OSError, match="No space left"):
         made(source, out)
     assert out.exists() == there

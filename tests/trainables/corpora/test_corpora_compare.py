@@ -14,7 +14,7 @@ PAPER = Published(
     where={"scenario": "improvised"},
     groups={"session": ("S1", "S2")},
 )
-NOTHING = Left(broken=0, short=0, shortest=0.0, options=())
+NOTHING = Left(broken=0, options=())
 
 
 def utterances(*rows):
@@ -46,10 +46,10 @@ def test_a_class_that_the_paper_does_not_have_is_counted():
     ("table", "left", "reason"),
     [
         (WHOLE[WHOLE["session"] == "S1"], NOTHING, "the tree lacks 1 of 2 sessions (S2)"),
-        (WHOLE[1:], Left(broken=3, short=0, shortest=0, options=()), "3 utterances left out because"),
+        (WHOLE[1:], Left(broken=3, options=()), "3 utterances left out because"),
         (
             WHOLE[1:],
-            Left(broken=0, short=0, shortest=0, options=("seed=1",)),
+            Left(broken=0, options=("seed=1",)),
             "options differ from the paper's: seed=1",
         ),
         (WHOLE[1:], NOTHING, "files missing from the tree"),

@@ -4,6 +4,7 @@ import made_trees
 import pandas as pd
 import pytest
 
+from trainables import corpus
 from trainables.corpora import build, msp_improv
 from trainables.errors import InputError
 
@@ -58,6 +59,12 @@ def test_shorter_than_a_second_is_left_out_unless_told_otherwise(tree, tmp_path)
     whole = build.build("msp_improv", tree, tmp_path / "whole", options={"shortest": 0})
     assert len(whole.utterances) == 5
     assert "options differ from the paper's: shortest=0.0" in whole.comparisons[0].reasons
+
+
+def test_a_scenario_can_be_used_alone(tree, tmp_path):
+    build.build("msp_improv", tree, tmp_path / "out")
+    part = corpus.load(tmp_path / "out", labeled=False, where={"scenario": "Other-improvised"})
+    assert sorted(part.utterances["utterance_id"].str.removeprefix("MSP-IMPROV-")) == sorted([HAPPY, TIE, SECOND])
 
 
 def test_names_are_taken_apart(tree):

@@ -67,14 +67,19 @@ def test_parts_of_a_file_have_names_and_times_of_their_own(tree, tmp_path):
     made_trees.csv_file(
         tree / "labels.csv",
         ("file", "start", "end", "speaker", "label", "channel", "turn"),
-        [("wavs/long.wav", 0, 0.5, "a", "x", 0, 1), ("wavs/long.wav", 0.5, "", "b", "y", 1, 0)],
+        [
+            ("wavs/long.wav", 0, 0.5, "a", "x", 0, 1),
+            ("wavs/long.wav", 0.5, "", "b", "y", 1, 0),
+            ("wavs/long.wav", 1, "", "b", "y", "", 2),
+        ],
     )
     made_trees.wav(tree / "wavs" / "long.wav", 1.5, channels=2)
     made = build.build("csv", tree, tmp_path / "out").utterances
-    assert made["utterance_id"].tolist() == ["long_0.000", "long_0.500"]
-    assert made["duration"].tolist() == [0.5, 1.0]
-    assert made["channel"].tolist() == [0, 1]
-    assert made["turn"].tolist() == [1, 0]
+    assert made["utterance_id"].tolist() == ["long_0.000", "long_0.500", "long_1.000"]
+    assert made["duration"].tolist() == [0.5, 1.0, 0.5]
+    assert made["channel"].tolist()[:2] == [0, 1]
+    assert made["channel"].isna().tolist() == [False, False, True]
+    assert made["turn"].tolist() == [1, 0, 2]
     assert made["checksum"].nunique() == 1
 
 
