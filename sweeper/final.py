@@ -130,6 +130,7 @@ def train(
     if len(set(chosen)) < len(chosen):
         raise InputError(f"{best}: seeds: must not hold a value twice; export it again")
     task = Task(data, (_everything(data, split),), chosen, final=True)
+    method.check(config, data)
     out.mkdir(parents=True, exist_ok=True)  # before hours of training, not after
     artifacts = fit(method, config, task, watch)
     _write(out, artifacts, _about(content, config, data, task, split))

@@ -113,6 +113,7 @@ def make(study: Study, corpus: Corpus) -> Plan:
     """
     study = study.with_corpus(corpus.columns, _copies(study, corpus))
     _check_vectors(study, corpus)
+    methods.get(study.method).check(study.method_config(), corpus)
     _check_workers(study)
     folds, warnings = cut(corpus, study.protocol)
     warnings += _warnings(study, corpus, folds)

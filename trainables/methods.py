@@ -59,6 +59,8 @@ class Method:
         measures: What its diagnostics say, for the report: name of the measure -> (title, meaning with its unit and
             what a bad value is).
         raw: Modalities that a config reads as recordings or transcripts, by an encoder of its own.
+        check: ``check(config, corpus)`` refuses, by `InputError`, what could not be trained, before any work.
+        outside: What a config names and does not hold, by its content: digests of encoders' files.
         turns: Config field that says how many turns of a dialogue are read together, where a method reads others beside
             the utterance it classifies: 1 is the utterance alone. Empty for methods that read no others.
         version: Raised whenever the same config would give other numbers.
@@ -72,6 +74,8 @@ class Method:
     predict: Callable[[Any, Mapping[str, Tensors], Any], Any]
     version: int
     raw: Callable[[Any], frozenset[str]] = lambda config: frozenset()
+    check: Callable[[Any, Any], None] = lambda config, corpus: None
+    outside: Callable[[Any], tuple[str, ...]] = lambda config: ()
     measures: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     turns: str = ""
 

@@ -5,11 +5,22 @@ What the paper leaves open is marked *decision*; the reasons stand in `trainable
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from trainables.section import Section
+
+
+def _absolute(name: str) -> str:
+    """A folder from wherever it is asked for: workers have working folders of their own. Hub names stay."""
+    path = Path(name).expanduser()
+    return str(path.absolute()) if path.is_dir() else name
+
+
+#: A pretrained model: a name of the hub, or a folder.
+Encoder = Annotated[str, AfterValidator(_absolute)]
 
 
 class Tuning(Section):
@@ -43,12 +54,12 @@ class Tuning(Section):
 class Align(Section):
     """Stage 1, eq. 1-7: an audio encoder and classifier, aligned with the text embeddings."""
 
-    encoder: str | None = None
+    encoder: Encoder | None = None
     """Audio encoder over recordings: hub name or folder of an AST, a wav2vec 2.0 or their like; null = stored features
     and an encoder from scratch."""
     train: Literal["full", "lora", "frozen"] = "full"
     """What of the audio encoder is trained: all, LoRA's matrices, or nothing: then its vectors are stored features."""
-    text_encoder: str | None = None
+    text_encoder: Encoder | None = None
     """Text encoder over transcripts: hub name or folder of a BERT, a Llama or their like; null = stored features."""
     text_train: Literal["frozen", "lora"] = "frozen"
     """Whether the text encoder learns the emotion from transcripts by LoRA (section 4.2.2) as the audio is aligned."""

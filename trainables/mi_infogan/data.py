@@ -121,7 +121,7 @@ def _check_copies(config: Config, corpus: Corpus) -> None:
 
 
 def check(config: Config, corpus: Corpus, *, machine: bool = True) -> None:
-    """Refuse a config that does not go with a corpus, or not with this machine, before any work.
+    """Refuse a config that does not go with a corpus, or names encoders that are not there, before any work.
 
     Args:
         config: All settings.
@@ -137,6 +137,7 @@ def check(config: Config, corpus: Corpus, *, machine: bool = True) -> None:
     if "text" not in corpus.features and config.augment.inputs == "audio+text":
         raise InputError("config.augment.inputs: 'audio+text' needs the text modality, which is not there; use 'audio'")
     _check_columns(config, corpus)
+    check_sizes(config, corpus)
     _check_training(config)
     if machine and config.align.raw:
         from trainables.mi_infogan.tune import check_machine  # needs the extra encoders

@@ -60,6 +60,8 @@ Deviations from the paper, and decisions where it is silent:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
 
 import numpy as np
 import torch
@@ -69,6 +71,7 @@ from trainables.epoch import Tensors
 from trainables.methods import Method, Stage
 from trainables.mi_infogan import align, augment, generate
 from trainables.mi_infogan.config import Config
+from trainables.mi_infogan.data import check
 from trainables.mi_infogan.predict import predict_logits
 
 
@@ -81,6 +84,19 @@ def predict(config: Config, artifacts: Mapping[str, Tensors], corpus: Corpus) ->
     """Class probabilities of every utterance under every trained row, shape (rows, utterances, classes)."""
     with torch.no_grad():
         return np.asarray(torch.softmax(predict_logits(config, artifacts, corpus), -1).numpy())
+
+
+def outside(config: Config) -> tuple[str, ...]:
+    """The content of the encoders that a config names, as it was when this process first asked, and what runs them."""
+    names = [name for name in (config.align.encoder, config.align.text_encoder) if name]
+    return tuple(map(_content, names)) + ((f"transformers {version('transformers')}",) if names else ())
+
+
+@cache
+def _content(name: str) -> str:
+    from trainables.encoders import hub  # only where encoders are used
+
+    return hub.content(name)
 
 
 METHOD = Method(
@@ -120,6 +136,8 @@ METHOD = Method(
     ),
     predict=predict,
     raw=lambda config: config.align.raw,
+    check=check,
+    outside=outside,
     measures={
         "spread_ratio": (
             "Spread ratio",

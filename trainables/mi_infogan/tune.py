@@ -32,6 +32,7 @@ from trainables.corpus import Corpus
 from trainables.encoders import AudioEncoder, Batch, TextEncoder, hub
 from trainables.encoders.module import Encoder
 from trainables.epoch import Epoch, Tensors
+from trainables.errors import InputError
 from trainables.finetune import adapters, folder
 from trainables.finetune.rows import Rows
 from trainables.finetune.steps import Step, ahead, padded, steps_of
@@ -47,7 +48,7 @@ from trainables.finetune.vectors import (
     weights_in,
 )
 from trainables.finetune.waves import by_length, waves_of
-from trainables.finetune.workers import Workers, check_precision
+from trainables.finetune.workers import Workers
 from trainables.losses import weighted_cross_entropy
 from trainables.mi_infogan import align
 from trainables.mi_infogan.config import Align, Config
@@ -61,16 +62,19 @@ from trainables.training import Training
 
 
 def check_machine(settings: Align) -> None:
-    """Refuse what this machine cannot do: encoders that are not there, libraries missing, a precision it lacks.
+    """Refuse encoders that are not there, and libraries missing. What a device can compute in is asked on the device.
 
     Raises:
         InputError: In one line.
     """
-    for name, kind in ((settings.encoder, "audio"), (settings.text_encoder, "text")):
-        if name:
-            hub.config(name, kind)
-            hub.check_folder(name, tokenizer=kind == "text")
-    check_precision(settings.tuning.precision)
+    for field, kind in (("encoder", "audio"), ("text_encoder", "text")):
+        name = getattr(settings, field)
+        try:
+            if name:
+                hub.config(name, kind)
+                hub.check_folder(name, tokenizer=kind == "text")
+        except InputError as error:
+            raise InputError(f"config.align.{field}: {error}") from None
     if settings.train == "lora" or settings.text_train == "lora":
         adapters.check_installed()
 

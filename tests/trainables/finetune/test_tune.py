@@ -296,7 +296,7 @@ def test_tuned_arms_are_not_stacked_and_may_have_several_workers(config):
         ({"align.encoder": "{bert}"}, "is no audio encoder, it encodes text; name another one"),
         ({"align.text_encoder": "{ast}"}, "is no text encoder, it encodes audio"),
         ({"align.text_encoder": None}, "the corpus has transcripts and no vectors of them"),
-        ({"align.encoder": "/nowhere/at/all"}, "no such folder"),
+        ({"align.encoder": "/nowhere/at/all"}, "config.align.encoder: encoder /nowhere/at/all: no such folder"),
         ({"augment.source": "recordings"}, "augmented copies"),
         ({"align.feature_dim": 99}, "99 is more than the text embedding's size 16"),
         (
