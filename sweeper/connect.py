@@ -24,6 +24,9 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     # The newer reporter greets on standard output at every verbosity.
     "RAY_AIR_NEW_OUTPUT": "0",
+    # Logs of Ray's processes are turned over at 20 MB; it would keep 3 GB of each, and of its workers' all.
+    "RAY_ROTATION_MAX_BYTES": "20000000",
+    "RAY_ROTATION_BACKUP_COUNT": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -84,7 +87,7 @@ def cluster(address: str | None, *, dashboard: bool = False) -> Iterator[None]:
         if address == "local":
             process.private_token()
             with _loopback():
-                ray.init(address="local", include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
+                _start(dashboard)
         else:
             _connect(address)
     try:
@@ -124,6 +127,17 @@ def _on_head() -> bool:
     if not ray.is_initialized():
         return False
     return ray.get_runtime_context().gcs_address.rpartition(":")[0] == ray.util.get_node_ip_address()
+
+
+def _start(dashboard: bool) -> None:
+    try:
+        ray.init(address="local", include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        # Ray raises a bare Exception here, and whatever else comes of parts that find no room.
+        raise InputError(
+            f"Ray did not start on this machine ({reason(error)}): it is overloaded, or short of memory, disk or "
+            "processes; try again when it is free, or name a cluster by --address"
+        ) from error
 
 
 @contextmanager
