@@ -46,7 +46,9 @@ A first round, on the built-in corpus:
     sweeper predict model builtin -o predictions.parquet
 """,
 )
-data_app = typer.Typer(no_args_is_help=True, help="Look into a corpus folder, or write the built-in one.")
+data_app = typer.Typer(
+    no_args_is_help=True, help="Build a corpus folder from recordings, look into one, or write the built-in one."
+)
 app.add_typer(data_app, name="data")
 cluster_app = typer.Typer(no_args_is_help=True, help="Stop a cluster that `ray up` started.")
 app.add_typer(cluster_app, name="cluster")
