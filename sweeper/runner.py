@@ -174,7 +174,7 @@ class _Job:
         stop, finished = Stop(), False
         try:
             with ExitStack() as stack:
-                stack.enter_context(connect.cluster(address))
+                stack.enter_context(connect.cluster(address, dashboard=self.study.resources.spread > 1))
                 # After Ray, which sets a handler of its own that ends the process.
                 stack.enter_context(process.signals(lambda: self._interrupt(stop)))
                 slots = layout(self.study, connect.capacity())

@@ -3,7 +3,8 @@
 A key covers
 
 - the method's name and version, and the stage before with all it depends on;
-- the config fields that the stage declares (`Stage.depends`);
+- the config fields that the stage declares (`Stage.depends`), and the content of what the config names outside
+  itself (`Method.outside`);
 - the task: corpus content and columns, fold indices, seeds (`digest`);
 - the source code of the method and of every module of its package and of `trainables` that it imports, directly
   or not (`source`): whoever edits a loss gets no artifact of before the edit, comments and all;
@@ -64,7 +65,8 @@ def keys(method: Method, config: BaseModel, task_digest: str, device: str = "") 
         Stage name -> ``method-stage-`` and 20 hex digits, in the order of the stages.
     """
     tree = config.model_dump(mode="json")
-    content: list[Any] = [FORMAT, method.name, method.version, source(method), numerics(device), task_digest]
+    outside = [*method.outside(config)]
+    content: list[Any] = [FORMAT, method.name, method.version, source(method), numerics(device), task_digest, outside]
     found: dict[str, str] = {}
     for stage in method.active(config):
         content.append([stage.name, {path: _value(tree, path) for path in stage.depends}])

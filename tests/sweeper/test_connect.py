@@ -6,6 +6,7 @@ from ray._private.state import state
 from ray.core.generated import autoscaler_pb2
 
 from sweeper import connect
+from trainables.errors import InputError
 
 
 @pytest.fixture
@@ -45,3 +46,17 @@ def test_nodes_of_unknown_size_or_without_end_do_not(cluster):
 def test_what_is_there_counts_beside_what_would_come(cluster):
     cluster({"CPU": 64.0}, [(2, {"CPU": 4, "GPU": 1})])
     assert connect.capacity() == {"CPU": 64.0, "GPU": 2.0}
+
+
+def test_a_ray_that_does_not_start_is_told_in_one_line(monkeypatch):
+    def fails(**settings):
+        raise Exception("The current node timed out during startup.\nThe GCS has become overloaded.")
+
+    monkeypatch.setattr(ray, "init", fails)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with (
+        pytest.raises(InputError, match=r"Ray did not start on this machine \(.*overloaded") as refused,
+        connect.cluster(None),
+    ):
+        pass
+    assert "\n" not in str(refused.value)
