@@ -59,9 +59,8 @@ The weights derive from the corpus above, and its licence (often research only) 
 
 
 def _inputs(about: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{modality} `{column}` ({about['dims'][modality]} values)" for modality, column in about["columns"].items()
-    )
+    sizes = {modality: f" ({size} values)" if size else "" for modality, size in about["dims"].items()}
+    return ", ".join(f"{modality} `{column}`{sizes[modality]}" for modality, column in about["columns"].items())
 
 
 def _split(trained: Mapping[str, Any]) -> str:
