@@ -93,7 +93,7 @@ def corpus(summary: CorpusSummary) -> RenderableType:
     parts: list[RenderableType] = [Text.assemble((summary.name, "bold"), f": {labeled}")]
     if summary.fingerprint:
         parts.append(Text(f"fingerprint {summary.fingerprint}"))
-    parts += ["", _columns(summary), ""]
+    parts += [*map(Text, _raw(summary)), "", _columns(summary) if summary.columns else Text(_NO_COLUMNS), ""]
     for frame in (summary.speakers, summary.sessions, summary.splits):
         if len(frame):
             parts += [_counts(frame), ""]
@@ -102,6 +102,19 @@ def corpus(summary: CorpusSummary) -> RenderableType:
         table.add_row(each.kind, "yes" if each.allowed else "no", Text(each.reason))
     parts.append(table)
     return Group(*parts, *(Text(f"warning: {warning}", style="yellow") for warning in summary.warnings))
+
+
+#: Of a corpus that is recordings and transcripts alone.
+_NO_COLUMNS = "no features yet: `sweeper data features` makes some, or a method brings its encoder"
+
+
+def _raw(summary: CorpusSummary) -> Iterator[str]:
+    if summary.recordings is not None:
+        count, hours = summary.recordings
+        length = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
+        yield f"recordings of {count} utterances, {length}"
+    if summary.transcripts is not None:
+        yield f"transcripts of {summary.transcripts} utterances"
 
 
 def status(run: str, status: Mapping[str, Any]) -> RenderableType:

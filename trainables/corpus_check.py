@@ -75,6 +75,9 @@ class CorpusSummary:
         columns: All feature columns.
         warnings: What a reader of results on this corpus should know.
         protocols: Every kind of protocol: whether it is allowed, and why not.
+        recordings: Utterances with a recording, and their hours as far as they are known; None where the corpus names
+            no audio files.
+        transcripts: Utterances with a transcript; None where there is no such column.
     """
 
     name: str
@@ -89,6 +92,8 @@ class CorpusSummary:
     columns: tuple[Column, ...]
     warnings: tuple[str, ...]
     protocols: tuple[Allowance, ...]
+    recordings: tuple[int, float] | None = None
+    transcripts: int | None = None
 
 
 def summarise(path: str | Path) -> CorpusSummary:
@@ -121,7 +126,14 @@ def summarise(path: str | Path) -> CorpusSummary:
         columns=_columns(files, corpus, used),
         warnings=(*warnings, *corpus.warnings, *_cut_dependent(corpus)),
         protocols=tuple(allowed(corpus)),
+        recordings=_recordings(corpus),
+        transcripts=int(table["transcript"].notna().sum()) if "transcript" in table else None,
     )
+
+
+def _recordings(corpus: Corpus) -> tuple[int, float] | None:
+    found = corpus.recordings
+    return (int(found.present.sum()), float(np.nansum(found.seconds)) / 3600) if found else None
 
 
 def _counts(corpus: Corpus, by: str) -> pd.DataFrame:

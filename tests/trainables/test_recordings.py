@@ -170,3 +170,12 @@ def test_columns_of_another_kind_are_refused(folder: Path) -> None:
     table.to_parquet(folder / "corpus.parquet", index=False)
     with pytest.raises(InputError, match="start, row 0"):
         corpora.load(folder)
+
+
+def test_what_a_corpus_of_recordings_holds_is_summed_up(folder: Path) -> None:
+    summary = corpora.inspect(folder)
+    assert summary.recordings is not None
+    assert summary.recordings[0] == 11
+    assert summary.recordings[1] * 3600 == pytest.approx(sum(0.1 + 0.01 * number for number in range(12)))
+    assert summary.transcripts == 12
+    assert corpora.inspect("builtin").recordings is None
