@@ -197,9 +197,10 @@ def _ablation_notes(study: Study, spaces: Spaces, without: str) -> list[str]:
 def _unheard(missing: Sequence[str]) -> str:
     rows = "1 row needs" if len(missing) == 1 else f"{len(missing)} rows need"
     named = ", ".join(dict.fromkeys(missing))
+    gone = "is" if len(missing) == 1 else "are"
     return (
-        f"ablation: {rows} augmented copies of the recordings ({named}), which the corpus does not have, and "
-        f"{'is' if len(missing) == 1 else 'are'} left out; `sweeper data features --augment` writes such copies"
+        f"ablation: {rows} augmented copies of the recordings ({named}), which the corpus does not have, and {gone} "
+        "left out; where there are recordings, `sweeper data features --augment` writes such copies"
     )
 
 

@@ -212,7 +212,7 @@ def test_what_needs_copies_is_said_in_one_line():
 
     (none,) = notes(_with_copies())
     assert "5 rows need augmented copies of the recordings (noise, speed, pitch, stretch, specaugment)" in none
-    assert "are left out; `sweeper data features --augment`" in none
+    assert "are left out; where there are recordings, `sweeper data features --augment`" in none
     (one,) = notes(_with_copies("noise10", "speed0.9", "pitch2", "specaugment"))
     assert "1 row needs augmented copies of the recordings (stretch), which the corpus does not have, and is" in one
     assert notes(_with_copies("noise10", "speed0.9", "pitch2", "specaugment", "stretch0.9")) == []

@@ -107,6 +107,17 @@ def test_a_long_recording_is_stretched_as_cleanly_as_a_short_one():
     assert 10 * np.log10(power[elsewhere].sum() / power.sum()) < -80
 
 
+@pytest.mark.parametrize("text", ["stretch0.9", "stretch1.3", "pitch2", "pitch-3", "speed0.9"])
+def test_a_voice_is_as_loud_as_before(text):
+    """A vocoder alone takes half the power of speech, and loudness is a sign of emotion."""
+    rate, made = 16_000, parse(text)
+    pitch = 140 + 20 * np.sin(2 * np.pi * 3 * np.arange(rate) / rate)
+    phases = 2 * np.pi * np.cumsum(pitch) / rate
+    wave = sum(np.sin(number * phases) / number for number in range(1, 25)).astype(np.float32)
+    ratio = np.mean(made(wave, rate, rng()).astype(np.float64) ** 2) / np.mean(wave.astype(np.float64) ** 2)
+    assert 10 * np.log10(ratio) == pytest.approx(0, abs=0.3)
+
+
 # masks
 
 
