@@ -31,6 +31,11 @@ def died(error: BaseException) -> bool:
     return isinstance(cause(error), RayActorError | OutOfMemoryError)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether Ray killed a process since its host ran out of memory, by whichever process that was."""
+    return isinstance(cause(error), OutOfMemoryError)
+
+
 def blameless(error: BaseException) -> bool:
     """Whether a process died with its node, or was taken away on purpose: no arm's fault."""
     inner = cause(error)
@@ -42,7 +47,7 @@ def blameless(error: BaseException) -> bool:
 def why(error: BaseException) -> str:
     """Why an arm was given up, in one line."""
     inner = cause(error)
-    if isinstance(inner, OutOfMemoryError):
+    if out_of_memory(error):
         first = next((line.strip() for line in str(inner).splitlines() if line.strip()), "")
         return f"the host ran out of memory, and the worker process was killed ({first})"
     if isinstance(inner, RayActorError):

@@ -33,7 +33,7 @@ class Watch:
         self._where: dict[str, Any] = {}
 
     def begins(self, arm: str, actor: Any, place: int) -> None:
-        """A worker begins an arm.
+        """A worker begins an arm; where trainers are shared, time counts once the arm is first heard of.
 
         Args:
             arm: Its id.
@@ -41,14 +41,16 @@ class Watch:
             place: Number of its trainer, where trainers are shared.
         """
         self._where[arm] = self._trainers[place % len(self._trainers)] if self._trainers else actor
-        self.hears(arm)
+        if not self._trainers:
+            self.hears(arm)
 
     def hears(self, arm: str) -> None:
-        """An arm made progress, or said that it waits for another's stage."""
-        self._heard[arm] = self._clock()
+        """An arm made progress, was taken in by its trainer, or said that it waits for another's stage."""
+        if arm in self._where:
+            self._heard[arm] = self._clock()
 
     def forgets(self, arm: str) -> None:
-        """An arm is over, or has lost its worker."""
+        """An arm is over, or has lost its worker or trainer."""
         self._heard.pop(arm, None)
         self._where.pop(arm, None)
 
@@ -58,8 +60,8 @@ class Watch:
             return []
         now, ended = self._clock(), []
         for actor in {id(each): each for each in self._where.values()}.values():
-            arms = [arm for arm, where in self._where.items() if where is actor]
-            if now - max(self._heard[arm] for arm in arms) < self._limit:
+            arms = [arm for arm in self._heard if self._where[arm] is actor]
+            if not arms or now - max(self._heard[arm] for arm in arms) < self._limit:
                 continue
             log.error("no epoch of %s for %g s; the process that trains it is killed", ", ".join(arms), self._limit)
             # A trainer is begun anew by Ray, a worker by Tune.

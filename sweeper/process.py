@@ -67,6 +67,12 @@ def quiet(folder: Path) -> Iterator[None]:
         handler.close()
 
 
+def turn_over(path: Path) -> None:
+    """Put a log aside that has grown long, in place of the older one: the next line begins it anew."""
+    if path.exists() and path.stat().st_size > LOG_BYTES:
+        path.replace(path.with_name(f"{path.name}.1"))
+
+
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the time of the block; those a user has set stay as they are."""

@@ -17,8 +17,9 @@ from ray.exceptions import RayActorError
 from sweeper import connect
 from sweeper.arms import Arm
 from sweeper.artifacts.retention import Retention
-from sweeper.failure import blameless, cause, died, last_lines, reason, why
+from sweeper.failure import blameless, cause, died, last_lines, out_of_memory, reason, why
 from sweeper.hanging import Watch
+from sweeper.process import turn_over
 from sweeper.progress import Progress
 from sweeper.results import Writer
 from sweeper.searcher import StudySearcher
@@ -124,11 +125,13 @@ class Recorder(tune.Callback):
         """An arm ran to its end, was stopped early, or said that it failed."""
         self._leave(trial)
         self._guard(lambda: self._complete(arm_of(trial)))
+        _lighten(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """An arm's worker died or raised."""
         self._leave(trial)
         self._guard(lambda: self._try_again(trial, _error_of(trial)))
+        _lighten(trial)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune's loop went round once."""
@@ -161,6 +164,7 @@ class Recorder(tune.Callback):
 
         Not left to Tune, which knows no difference between an arm whose process died of it and one that was beside
         it: where a shared trainer died, all its arms are begun again alone, and only what happens to them there counts.
+        Where the host was out of memory, Ray kills whatever began last: those arms are begun again one at a time.
         """
         arm = arm_of(trial)
         if isinstance(error, RayActorError) and "creation task" in str(error):
@@ -170,7 +174,8 @@ class Recorder(tune.Callback):
                 f"`sweeper resume {self._study.address}` goes on once it is"
             )
         told = self._why(arm, error)
-        in_company = bool(self._trainers) and not trial.config["alone"]
+        full = out_of_memory(error)
+        in_company = not trial.config["only"] if full else bool(self._trainers) and not trial.config["alone"]
         if not blameless(error) and not (in_company and died(error)):
             self._counted[arm] += 1
         trace = "" if died(error) else str(cause(error))
@@ -178,7 +183,7 @@ class Recorder(tune.Callback):
         if self._counted[arm] > self._study.failures.retries:
             self._over(arm, "failed", told)
         else:
-            self._searcher.again(arm)
+            self._searcher.again(arm, only=full)
 
     def _why(self, arm: str, error: BaseException) -> str:
         if arm not in self._hung:
@@ -190,9 +195,12 @@ class Recorder(tune.Callback):
         """Keep what is known of a failure where no log's end cuts it off."""
         name = self._writer.arms[arm].name
         log.error("arm %s (%s) failed: %s\n%s", arm, name, why, lines)
-        with suppress(OSError), (self._writer.folder / FAILURES).open("a", encoding="utf-8") as file:
-            shown = "".join(f"    {line}\n" for line in lines.splitlines()[-LINES:])
-            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} arm {arm} ({name}): {why}\n{shown}")
+        shown = "".join(f"    {line}\n" for line in lines.splitlines()[-LINES:])
+        path = self._writer.folder / FAILURES
+        with suppress(OSError):
+            turn_over(path)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} arm {arm} ({name}): {why}\n{shown}")
 
     def _over(self, arm: str, status: Any, why: str) -> None:
         row = self._writer.finish(arm, status, why)
@@ -225,6 +233,17 @@ class Recorder(tune.Callback):
 def arm_of(trial: Any) -> str:
     """The arm that a trial of Tune's is."""
     return str(trial.config["arm"])
+
+
+def _lighten(trial: Any) -> None:
+    """Let go of what nobody asks for any more: Tune keeps all trials as long as it runs.
+
+    Of the statistics over every value of its results, and of an answer of its worker that was never looked at, which
+    Ray keeps together with the question.
+    """
+    for name in ("metric_analysis", "metric_n_steps"):
+        getattr(trial.run_metadata, name, {}).clear()
+    trial._default_result_or_future = None
 
 
 def _error_of(trial: Any) -> BaseException:

@@ -47,6 +47,8 @@ _TOLD = ("state", "host", "pid", "done", "stopped", "failed", "running", "planne
 _ORDER = ("folds", "speakers", "curves", "diagnostics", "embeddings", "trials")
 #: Tables that an arm's rows are added to when it is over.
 _GROWING = ("folds", "speakers", "curves", "diagnostics")
+#: Parts that a growing table is kept in at most.
+_PARTS = 64
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,9 @@ class Writer:
         for name, parts in self._base.items():
             if rows[name]:
                 parts.append(tables.table(name, rows[name]))
+            if len(parts) > _PARTS:
+                # Most of a table of a few rows is not its rows.
+                parts[:] = [pa.concat_tables(parts).combine_chunks()]
         self._dirty = True
 
     def _table(self, name: str) -> pa.Table:

@@ -93,6 +93,7 @@ class StudySearcher(Searcher):
         self._names: dict[str, str] = {}
         self._live: dict[str, int] = {}
         self._alone: set[str] = set()
+        self._only: set[str] = set()
         self._exhausted = False
         self._queue: list[Arm] = []
         self._planned: set[str] = set()
@@ -101,7 +102,7 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next arm as a Tune config; None while there is none or no slot, and a last word at the end."""
-        if len(self._live) >= self._concurrent:
+        if len(self._live) >= self._concurrent or self._held_back():
             return None
         arm = self._again.pop(0) if self._again else self._next()
         if arm is None:
@@ -110,25 +111,26 @@ class StudySearcher(Searcher):
             self._writer.start(arm)
         place = min(range(self._places), key=list(self._live.values()).count)
         self._live[arm.id] = place
-        config = json.dumps(arm.config)
-        alone = arm.id in self._alone
         return {
             "arm": arm.id,
             "method": arm.method,
             "kind": arm.kind,
-            "config": config,
+            "config": json.dumps(arm.config),
             "place": place,
-            "alone": alone,
+            "alone": arm.id in self._alone,
+            "only": arm.id in self._only,
         }
 
-    def again(self, arm: str) -> None:
-        """Hand out an arm once more, before new ones, and to be trained beside no other.
+    def again(self, arm: str, *, only: bool = False) -> None:
+        """Hand out an arm once more, before new ones, and to be trained beside no other by the same process.
 
         Args:
             arm: Its id.
+            only: Whether no other arm of the run shall be under way at that time.
         """
         self._live.pop(arm, None)
         self._alone.add(arm)
+        self._only |= {arm} if only else set()
         self._again.append(self._writer.arms[arm])
 
     def over(self, row: Row) -> None:
@@ -155,6 +157,10 @@ class StudySearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing; see `save_to_dir`."""
+
+    def _held_back(self) -> bool:
+        """Whether an arm under way, or the next one, is to be the only one."""
+        return bool(self._only & self._live.keys() or (self._live and self._again and self._again[0].id in self._only))
 
     def _next(self) -> Arm | None:
         if not self._writer.handed["reference"]:

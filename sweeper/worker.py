@@ -67,12 +67,18 @@ class ArmTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train one epoch, or take it from the store."""
+        """Train one epoch, or take it from the store; the first step of an arm only says that its trainer has it.
+
+        Whoever watches for arms that hang counts from there: a trainer of several may take its time to start, and to
+        let one in that is to be alone.
+        """
         if not self._begun:
             # Not when it is taken: a worker whose trainer is away would count as one that cannot start.
             asked = self._asked
             self._trainer.begin(self._name, asked["method"], asked["config"], owner=asked["arm"], alone=asked["alone"])
             self._begun = True
+            if isinstance(self._trainer, _Elsewhere):
+                return {"waiting": True}
         told = self._trainer.step(self._name)
         return {**told, "report": _Sealed(told["report"])} if "report" in told else told
 

@@ -44,11 +44,25 @@ def test_arms_of_one_trainer_hang_together_and_it_is_begun_anew(killed):
     watch = hanging.Watch(10, trainers, clock)
     for place, arm in enumerate("abcd"):
         watch.begins(arm, actor(f"worker of {arm}"), place)
+        watch.hears(arm)
     clock.now = 8
     watch.hears("c")
     clock.now = 12
     assert watch.ends() == ["b", "d"], "a waits for c, which makes progress"
     assert killed == [("second", False)]
+
+
+def test_a_trainer_may_take_its_time_to_start_and_to_let_an_arm_in(killed):
+    clock, trainers = Clock(), [actor("shared")]
+    watch = hanging.Watch(10, trainers, clock)
+    for arm in "ab":
+        watch.begins(arm, actor(f"worker of {arm}"), 0)
+    clock.now = 100
+    assert watch.ends() == []
+    watch.hears("a")
+    clock.now = 111
+    assert watch.ends() == ["a"], "b waits at the door"
+    assert killed == [("shared", False)]
 
 
 def test_who_is_over_does_not_hang(killed):

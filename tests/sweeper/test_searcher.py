@@ -121,6 +121,22 @@ def test_no_more_arms_at_a_time_than_there_are_slots(tmp_path):
     assert engine.ask() is None
 
 
+def test_arms_that_took_all_memory_come_again_one_at_a_time(tmp_path):
+    engine = Engine(tmp_path / "run", tiny.study(tmp_path), concurrent=3)
+    first, second, third = (engine.ask() for _ in range(3))
+    engine.searcher.again(first.id, only=True)
+    engine.searcher.again(third.id, only=True)
+    assert engine.ask() is None, "another one is still under way"
+    engine.end(second)
+    assert engine.ask() == first
+    assert engine.ask() is None
+    engine.end(first)
+    assert engine.ask() == third
+    assert engine.ask() is None
+    engine.end(third)
+    assert len([engine.ask() for _ in range(3)]) == 3, "and then as before"
+
+
 def test_arms_around_the_best_wait_for_every_candidate(tmp_path):
     engine = Engine(tmp_path / "run", tiny.study(tmp_path), concurrent=3)
     live = [engine.ask(), engine.ask(), engine.ask()]

@@ -23,6 +23,10 @@ class Learn(_Section):
     """Epoch at which the process kills itself."""
     die_once: str = ""
     """File that keeps it from dying twice."""
+    device_full_at: int = 0
+    """Epoch at which the device has no memory left."""
+    hoard: int = 0
+    """MiB of the host's memory that the first epoch takes, and holds until somebody ends that."""
     pause: float = 0.0
     """Seconds an epoch takes."""
 

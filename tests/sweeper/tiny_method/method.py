@@ -19,13 +19,17 @@ from trainables.methods import Method, Stage
 MODULUS = 2**31 - 1
 
 
+def who(config) -> str:
+    """Of a config, twelve digits."""
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
+
+
 def note(config, stage: str, index: int) -> None:
     """Leave a line of 20 bytes for every epoch that is really trained, where whoever watches asked for it."""
     path = os.environ.get("TINY_EPOCHS")
     if path:
-        who = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
         with Path(path).open("ab", buffering=0) as file:
-            file.write(f"{who} {stage[0]} {index:04d}\n".encode())
+            file.write(f"{who(config)} {stage[0]} {index:04d}\n".encode())
 
 
 def start(task) -> np.ndarray:
@@ -96,6 +100,12 @@ def learn(config, task, artifacts, state):
 def misbehave(settings, index: int) -> None:
     if index == settings.error_at:
         raise RuntimeError("first line\nthe second line says why")
+    if index == settings.device_full_at:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    if settings.hoard:
+        taken = np.ones(settings.hoard * 2**17)
+        time.sleep(30)
+        raise RuntimeError(f"nobody minded {taken.nbytes} bytes")
     if index == settings.die_at:
         if settings.die_once:
             if Path(settings.die_once).exists():
