@@ -86,18 +86,26 @@ def closing(outcome: Outcome) -> Iterator[str]:
         return
     yield f"{outcome.path}: {outcome.column}, {outcome.size} values, {_counts(outcome)}"
     if outcome.actors and outcome.utterances:
-        rate, factor = outcome.utterances / outcome.wall, outcome.wall / max(outcome.seconds, 1e-9)
-        yield (
-            f"{outcome.utterances} utterances, {outcome.seconds:.1f} s of speech in {outcome.wall:.1f} s with "
-            f"{outcome.actors} actors: {rate:.1f} utterances/s, real-time factor {factor:.4f} "
-            f"(start {outcome.start:.1f} s)"
-        )
+        yield _speed(outcome)
     for name, why in list(outcome.skipped.items())[:NAMED]:
         yield f"skipped {name}: {why}"
     if len(outcome.skipped) > NAMED:
         yield f"skipped {len(outcome.skipped) - NAMED} more; the file's metadata names them"
     for note in outcome.notes:
         yield f"note: {note}"
+
+
+def _speed(outcome: Outcome) -> str:
+    rate, wall = outcome.utterances / outcome.wall, f"{outcome.wall:.1f} s"
+    end = f"{rate:.1f} utterances/s (start {outcome.start:.1f} s, {_many(outcome.actors, 'actor')})"
+    if outcome.column.startswith("text_"):
+        return f"{outcome.utterances} transcripts in {wall}: {end}"
+    factor = outcome.wall / max(outcome.seconds, 1e-9)
+    return f"{outcome.seconds:.1f} s of speech in {wall}: real-time factor {factor:.4f}, {end}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _counts(outcome: Outcome) -> str:

@@ -89,9 +89,9 @@ def test_mfcc_are_those_of_an_independent_computation():
     expected = cepstra(wave)
     [frames] = Mfcc(sequence=True)([wave], [RATE])
     assert frames.shape == (54, 40)
-    np.testing.assert_allclose(frames, expected, atol=2e-2)
+    np.testing.assert_allclose(frames, expected, atol=2e-3)
     [vector] = Mfcc()([wave], [RATE])
-    np.testing.assert_allclose(vector, np.concatenate([expected.mean(0), expected.std(0)]), atol=2e-2)
+    np.testing.assert_allclose(vector, np.concatenate([expected.mean(0), expected.std(0)]), atol=2e-3)
 
 
 def test_mfcc_of_less_than_a_frame_are_finite():
