@@ -31,6 +31,7 @@ ENGINE = {
         "searcher",
         "scheduler",
         "features",
+        "groups",
     )
 }
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

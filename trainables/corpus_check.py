@@ -13,7 +13,7 @@ from trainables import corpus_features
 from trainables.conditions import MODALITIES
 from trainables.copies import PLUS
 from trainables.corpus import BUILTIN, Corpus, builtin, load
-from trainables.corpus_files import Files, open_folder
+from trainables.corpus_files import Files, open_folder, text_column
 from trainables.errors import InputError
 from trainables.protocols import Allowance, allowed
 
@@ -35,6 +35,9 @@ NAMELESS = (
     "various",
     "multiple",
 )
+
+
+_NO_LABELS = "no utterance is labeled: it cannot be trained on, but be the second corpus (unlabeled) of a study"
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,15 @@ def summarise(path: str | Path) -> CorpusSummary:
         InputError: As `trainables.corpus.load` does, except that several feature columns are all reported.
     """
     files = builtin() if str(path) == BUILTIN else open_folder(Path(path))
-    warnings: tuple[str, ...] = ()
+    labeled = _has_labels(files)
+    warnings: tuple[str, ...] = () if labeled else (_NO_LABELS,)
     try:
-        corpus = load(path)
+        corpus = load(path, labeled=labeled)
         used, print_ = dict(corpus.columns), corpus.fingerprint
     except InputError as ambiguous:
         first = {m: files.features(m)[0] for m in MODALITIES if files.features(m)}
-        corpus = load(path, features=first)
-        used, print_, warnings = {}, "", (str(ambiguous),)
+        corpus = load(path, features=first, labeled=labeled)
+        used, print_, warnings = {}, "", (*warnings, str(ambiguous))
     table = corpus.utterances
     classes = table["label"].value_counts().reindex(corpus.classes)
     return CorpusSummary(
@@ -125,10 +129,14 @@ def summarise(path: str | Path) -> CorpusSummary:
         dialogues=int(table["dialogue"].nunique()),
         columns=_columns(files, corpus, used),
         warnings=(*warnings, *corpus.warnings, *_cut_dependent(corpus)),
-        protocols=tuple(allowed(corpus)),
+        protocols=tuple(allowed(corpus)) if labeled else (),
         recordings=_recordings(corpus),
         transcripts=int(table["transcript"].notna().sum()) if "transcript" in table else None,
     )
+
+
+def _has_labels(files: Files) -> bool:
+    return any(text_column(file, "label").null_count < len(files.ids[file.name]) for file in files.holding("label"))
 
 
 def _recordings(corpus: Corpus) -> tuple[int, float] | None:

@@ -179,3 +179,12 @@ def test_what_a_corpus_of_recordings_holds_is_summed_up(folder: Path) -> None:
     assert summary.recordings[1] * 3600 == pytest.approx(sum(0.1 + 0.01 * number for number in range(12)))
     assert summary.transcripts == 12
     assert corpora.inspect("builtin").recordings is None
+
+
+def test_a_corpus_without_labels_is_looked_at_all_the_same(folder: Path) -> None:
+    table = pd.read_parquet(folder / "corpus.parquet")
+    table["label"] = None
+    table.to_parquet(folder / "corpus.parquet", index=False)
+    summary = corpora.inspect(folder)
+    assert (summary.labeled, summary.protocols) == (0, ())
+    assert "no utterance is labeled" in summary.warnings[0]
