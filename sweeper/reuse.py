@@ -75,7 +75,7 @@ def _epochs(study: Study, task: str) -> dict[str, int]:
     for arm in _known(study):
         method = methods.get(arm.method)
         config = method.config.model_validate(arm.config)
-        key_of = keys(method, config, task, _device(study))
+        key_of = keys(method, config, task, _device(study), study.resources.matmul)
         found |= {key_of[stage.name]: stage.epochs(config) for stage in method.active(config)}
     return found
 
@@ -92,4 +92,5 @@ def _known(study: Study) -> list[Arm]:
 
 def _device(study: Study) -> str:
     """What arms will train on, if they run on machines like this one."""
-    return "cuda" if torch.cuda.is_available() and study.resources.gpus_per_trial != 0 else "cpu"
+    asked = study.resources
+    return "cuda" if torch.cuda.is_available() and asked.gpus_per_trial != 0 and asked.spread == 1 else "cpu"

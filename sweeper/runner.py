@@ -194,7 +194,7 @@ class _Job:
             config = method.config.model_validate(arm.config)
         except ValidationError:
             return []  # Refused: the arm fails before its first stage.
-        return list(keys(method, config, self.digest, self.device).values())
+        return list(keys(method, config, self.digest, self.device, self.study.resources.matmul).values())
 
     def _open_stages(self, recorded: dict[str, Any]) -> None:
         folder = self.study.stage_folder
@@ -287,6 +287,7 @@ class _Job:
             "modules": {name: methods.METHODS[name] for name in (self.study.method, *self.study.baselines)},
             "store": self.store,
             "threads": max(1, int(slots.cpus)),
+            "matmul": self.study.resources.matmul,
             "most": slots.each,
         }
         if slots.spread > 1:

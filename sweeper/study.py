@@ -186,6 +186,9 @@ class Resources(Section):
     ] = "auto"
     """Arms that are trained as one stack, with the CPUs and GPUs of one. Worth it for small corpora and on a GPU;
     ``auto`` is 1 on CPUs."""
+    matmul: Literal["highest", "high", "medium"] = "highest"
+    """Precision of matrix products: ``highest`` is float32, ``high`` TF32 on a GPU, ``medium`` bfloat16 inside a
+    product. Encoders that are fine-tuned have one of their own."""
     workers: StrictInt = Field(1, ge=1)
     """Workers that split each step of a stage that fine-tunes encoders (Ray Train); every other stage has one."""
     groups: StrictInt = Field(1, ge=1)

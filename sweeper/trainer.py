@@ -39,6 +39,7 @@ class Trainer:
         modules: The module of each method, so that methods registered by a caller are known here too.
         store: The stages.
         threads: Threads torch may use.
+        matmul: Precision of matrix products, torch's name.
         most: Most arms in a stack.
         spread: How stages that can use several workers are trained; None is in this process like all others.
     """
@@ -50,10 +51,12 @@ class Trainer:
         modules: Mapping[str, str],
         store: Store,
         threads: int,
+        matmul: str = "highest",
         most: int = 1,
         spread: Spread | None = None,
     ) -> None:
         torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(matmul)
         methods.METHODS.update(modules)
         # Here, so that a worker that lacks a method cannot start, instead of failing arm after arm.
         self._methods = {name: methods.get(name) for name in modules}

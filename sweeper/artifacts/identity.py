@@ -52,7 +52,7 @@ def digest(task: Task) -> str:
     return content.hexdigest()[:16]
 
 
-def keys(method: Method, config: BaseModel, task_digest: str, device: str = "") -> dict[str, str]:
+def keys(method: Method, config: BaseModel, task_digest: str, device: str = "", matmul: str = "") -> dict[str, str]:
     """The key of every active stage.
 
     Args:
@@ -60,13 +60,15 @@ def keys(method: Method, config: BaseModel, task_digest: str, device: str = "") 
         config: A config of it.
         task_digest: See `digest`.
         device: Kind of device it is trained on, ``cpu`` or ``cuda``; this process's own if left out.
+        matmul: Precision of matrix products (torch's name); this process's own if left out.
 
     Returns:
         Stage name -> ``method-stage-`` and 20 hex digits, in the order of the stages.
     """
     tree = config.model_dump(mode="json")
     outside = [*method.outside(config)]
-    content: list[Any] = [FORMAT, method.name, method.version, source(method), numerics(device), task_digest, outside]
+    machine = numerics(device, matmul)
+    content: list[Any] = [FORMAT, method.name, method.version, source(method), machine, task_digest, outside]
     found: dict[str, str] = {}
     for stage in method.active(config):
         content.append([stage.name, {path: _value(tree, path) for path in stage.depends}])
@@ -75,14 +77,14 @@ def keys(method: Method, config: BaseModel, task_digest: str, device: str = "") 
     return found
 
 
-def numerics(device: str = "") -> list[Any]:
+def numerics(device: str = "", matmul: str = "") -> list[Any]:
     """What of libraries, machine and settings changes numbers."""
     return [
         device or ("cuda" if torch.cuda.is_available() else "cpu"),
         platform.machine(),
         _versions(),
         str(torch.get_default_dtype()),
-        torch.get_float32_matmul_precision(),
+        matmul or torch.get_float32_matmul_precision(),
         torch.backends.cudnn.allow_tf32,
     ]
 

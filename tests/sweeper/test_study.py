@@ -74,6 +74,7 @@ scheduler:
 resources:
   concurrent: auto
   side_by_side: auto
+  matmul: highest
   workers: 1
   groups: 1
   cpus_per_trial: 1.0

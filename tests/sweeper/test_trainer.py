@@ -5,6 +5,7 @@ import threading
 
 import pytest
 import tiny
+import torch
 from ray import cloudpickle
 from tiny_method.config import Config as TinyConfig
 
@@ -149,3 +150,12 @@ def test_one_whose_stage_is_trained_elsewhere_says_that_it_is_there(task, tmp_pa
     elsewhere.close()
     all_of(mine, "arm1", heard := [])
     assert len(heard) >= 4
+
+
+def test_products_are_as_exact_as_asked(task, tmp_path):
+    before = torch.get_float32_matmul_precision()
+    try:
+        Trainer(task=task, modules={}, store=Store(tmp_path), threads=1, matmul="medium")
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)

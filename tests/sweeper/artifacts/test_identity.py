@@ -129,6 +129,8 @@ def test_device_libraries_and_settings_are_part_of_a_key(monkeypatch):
     torch.set_float32_matmul_precision("medium" if precision != "medium" else "high")
     try:
         assert not now() & before
+        # Said by a driver that does not compute, of workers that do.
+        assert set(keys(METHOD, Config(), "task", "cpu", precision).values()) == before
     finally:
         torch.set_float32_matmul_precision(precision)
     assert now() == before
