@@ -19,6 +19,7 @@ eq. 5 and 6 are those of the part, fewer than without.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -237,6 +238,7 @@ class Tuned(Training):
         super().__init__(align.NAME, config.align.epochs)
         self._config, self._data, self._corpus = config, data, corpus
         settings = config.align
+        gc.collect()  # the model of the arm before, which accelerate has tied to itself, makes room on the device
         self._workers = workers = Workers(settings.tuning.precision)
         self._audio, self._text = _learning(settings)
         self._waves = waves_of(_recordings(corpus), self._audio.rate)
@@ -259,14 +261,18 @@ class Tuned(Training):
         self._dev, self._test = data.part("dev"), data.part("test")
         self._best = Best(data.rows)
         self._speakers: dict[str, np.ndarray] = {}
+        self._on_dev: list[Tensor] = []
 
     def epoch(self, index: np.ndarray) -> Epoch:
         """Train each row in its turn, score all, keep each row's best."""
-        terms = [self._train(row, seed) for row, seed in enumerate(row_seeds(self._data.task, align.NAME, index))]
+        terms, self._on_dev = [], []
+        for row, seed in enumerate(row_seeds(self._data.task, align.NAME, index)):
+            terms.append(self._train(row, seed))
+            self._on_dev.append(self._logits_of(self._dev, row))
         scores = score(self._best, self._dev, self._test, self._logits, self._speakers)
         self._speakers = dict(scores.speakers)
-        for row in np.flatnonzero(scores.better):
-            self._rows.keep(int(row))
+        for improved in np.flatnonzero(scores.better).tolist():
+            self._rows.keep(improved)
         return Epoch(
             stage=self.stage,
             index=int(index[0]),
@@ -400,15 +406,21 @@ class Tuned(Training):
     # what is made of it
 
     def _logits(self, part: Part, rows: np.ndarray) -> Tensors:
-        """Logits of a part for the given rows, shape (rows.sum(), n, C)."""
-        found = torch.zeros(int(rows.sum()), *part.index.shape[1:], self._data.classes, device=self._workers.device)
-        for place, row in enumerate(np.flatnonzero(rows)):
-            self._rows.enter(int(row))
-            there = part.valid[row]
-            if not there.any():
-                continue
-            found[place, there] = align.linear(self._model.heads, "W_y", self._features(part.index[row][there]))
-        return {"audio": found}
+        """Logits of a part for the given rows, shape (rows.sum(), n, C); those on dev are from each row's turn."""
+        chosen = np.flatnonzero(rows).tolist()
+        if part is self._dev:
+            return {"audio": torch.stack([self._on_dev[row] for row in chosen])}
+        return {"audio": torch.stack([self._logits_of(part, row) for row in chosen])}
+
+    @torch.no_grad()
+    def _logits_of(self, part: Part, row: int) -> Tensor:
+        """Logits of a part of a row, shape (n, C)."""
+        self._rows.enter(row)
+        there = part.valid[row]
+        found = torch.zeros(len(there), self._data.classes, device=self._workers.device)
+        if there.any():
+            found[there] = align.linear(self._model.heads, "W_y", self._features(part.index[row][there]))
+        return found
 
     def _features(self, utterances: Tensor) -> Tensor:
         """h of utterances under the row in the model, shape (n, H)."""

@@ -20,7 +20,7 @@ def best(config, encoder, heard, folder, tmp_path):
     for field in ("encoder", "text_encoder"):
         settings["align"][field] = str(shutil.copytree(settings["align"][field], tmp_path / field))
     number = {"mean": 0.5, "std": 0.1}
-    measured = {name: number for name in ("uar", "war", "wf1", "macro_f1")}
+    measured = dict.fromkeys(("uar", "war", "wf1", "macro_f1"), number)
     content = {
         "method": "mi_infogan",
         "method_version": METHOD.version,

@@ -25,7 +25,6 @@ from trainables.task import Task
 
 #: What is tuned: every architecture, both ways, each precision that a CPU has.
 FORMS = {
-    "AST in full": {"audio": "ast", "text": "bert"},
     "AST in full, bf16": {"audio": "ast", "text": "bert", "tuning": {"precision": "bf16"}},
     "wav2vec 2.0 in full": {"audio": "wav2vec2", "text": "roberta"},
     "wav2vec 2.0 by LoRA, Llama by LoRA": {
@@ -33,7 +32,7 @@ FORMS = {
         "text": "llama",
         "train": "lora",
         "text_train": "lora",
-        "tuning": {"rank": 4},
+        "tuning": {"rank": 4, "precision": "bf16"},
     },
 }
 
