@@ -133,12 +133,12 @@ def check(config: Config, corpus: Corpus, *, machine: bool = True) -> None:
     """
     if "audio" not in corpus.features:
         raise InputError("modalities: mi_infogan classifies audio, and the corpus or the study has none; add 'audio'")
-    _check_copies(config, corpus)
     if "text" not in corpus.features and config.augment.inputs == "audio+text":
         raise InputError("config.augment.inputs: 'audio+text' needs the text modality, which is not there; use 'audio'")
     _check_columns(config, corpus)
     check_sizes(config, corpus)
     _check_training(config)
+    _check_copies(config, corpus)
     if machine and config.align.raw:
         from trainables.mi_infogan.tune import check_machine  # needs the extra encoders
 

@@ -208,6 +208,13 @@ def test_a_corpus_without_copies_is_refused_before_training(small_task):
         align.run(SMALL, small_task, {})
 
 
+def test_an_encoder_that_makes_its_own_features_has_no_copies(heard):
+    config = changed().model_copy(update={"align": SMALL.align.model_copy(update={"encoder": "some/encoder"})})
+    corpus = replace(heard.corpus, columns={**heard.corpus.columns, "audio": "recording"})
+    with pytest.raises(InputError, match=r"config\.augment\.source: 'recordings' are stored features.*align\.encoder"):
+        align.run(config, replace(heard, corpus=corpus), {})
+
+
 def test_other_sources_do_not_mind_copies(heard, small_task):
     config = changed(source="noise", copies=("pitch2",), epochs=1)
     artifacts = {"align": list(align.run(config, small_task, {}))[-1].artifact}

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 import search_spaces
 from search_spaces.change import apply
+from search_spaces.space import without_copies
 from trainables.mi_infogan import align, generate, quality
 from trainables.mi_infogan.config import Align, Config, Generate
 from trainables.mi_infogan.data import Data
@@ -126,7 +127,11 @@ def test_the_row_cgan_ties_features_to_labels_without_text_or_prediction_losses(
     assert recall[False] < 0.6 * real
 
 
-@pytest.mark.parametrize("change", [row.change for row in search_spaces.get("mi_infogan").ablation], ids=str)
+#: The changes of rows that need nothing of the corpus.
+CHANGES = [row.change for row in search_spaces.get("mi_infogan").ablation if not without_copies(row.change, ())]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_both_players_move_in_every_row(small_task, aligned, change):
     config = apply(SMALL, change)
     epochs = run(config, small_task, aligned)
