@@ -146,11 +146,10 @@ def _vector_type(kind: pa.DataType) -> pa.FixedSizeListType:
 def describe(path: Path) -> dict[str, Any]:
     """What a file says of itself; empty where it was not written by `SideFile`, or cannot be read."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowException, OSError):
+        told = json.loads((pq.read_schema(path).metadata or {}).get(METADATA, b"{}"))
+    except (pa.ArrowException, OSError, ValueError):
         return {}
-    told: dict[str, Any] = json.loads(metadata.get(METADATA, b"{}"))
-    return told
+    return told if isinstance(told, dict) else {}
 
 
 def _words(told: Mapping[str, Any]) -> str:

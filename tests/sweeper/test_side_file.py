@@ -95,6 +95,13 @@ def test_nothing_is_left_of_what_wrote_nothing(folder):
     assert [path.name for path in folder.iterdir()] == ["main.parquet"]
 
 
+@pytest.mark.parametrize("metadata", [b"{", b"[]", b"\xff"])
+def test_metadata_of_others_are_no_description(tmp_path, metadata):
+    table = pa.table({"utterance_id": ["a"]}).replace_schema_metadata({b"sweeper.features": metadata})
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert describe(tmp_path / "t.parquet") == {}
+
+
 def test_one_process_writes_a_column(folder):
     with side(folder).writing(), pytest.raises(InputError, match="process"), side(folder).writing():
         pass
