@@ -173,8 +173,8 @@ def _check_inputs(study: Study, config: BaseModel) -> None:
     if missing := without_copies(paths(config), study.copies):
         raise InputError(
             f"config.augment.source: 'recordings' needs augmented copies of the recordings ({missing}), and there are "
-            f"{', '.join(study.copies or ()) or 'none'} to use; write some with `sweeper data features --augment` and use "
-            "stored features"
+            f"{', '.join(study.copies or ()) or 'none'} to use; write some with `sweeper data features --augment`, and "
+            "use stored features"
         )
 
 
