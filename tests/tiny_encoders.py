@@ -76,6 +76,17 @@ def ast(folder: Path) -> Path:
     return _save(folder, config)
 
 
+def whisper(folder: Path) -> Path:
+    """Encoder and decoder, of which speech needs the first; everything is padded to 30 s."""
+    from transformers import WhisperConfig, WhisperFeatureExtractor
+
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    sizes = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 1, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
+    tokens = {"vocab_size": 8, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    WhisperFeatureExtractor().save_pretrained(folder)
+    return _save(folder, WhisperConfig(**sizes, **heads, **tokens))
+
+
 def _words(folder: Path, **tokens: str) -> None:
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel

@@ -113,6 +113,17 @@ def test_ast_pools_as_its_classifiers_do_on_demand_and_else_over_the_time_that_i
     assert not mean.mask[0, :2].any()
 
 
+@pytest.mark.slow
+def test_of_whisper_the_encoder_is_taken_and_pooled_over_what_was_said(tmp_path):
+    encoder = encoders.load_audio(tiny_encoders.whisper(tmp_path))
+    several = waves(1.0, 2.5)
+    together, alone = encode(encoder, several), encode(encoder, several[:1])
+    # 100 frames a second, halved by the second convolution.
+    assert together.mask.sum(1).tolist() == [50, 125]
+    torch.testing.assert_close(together.pooled[0], alone.pooled[0], **CLOSE)
+    torch.testing.assert_close(alone.pooled[0], alone.sequence[0, :50].mean(0), **CLOSE)
+
+
 def test_group_norm_over_real_frames_is_that_of_each_row_alone():
     torch.manual_seed(0)
     plain = torch.nn.GroupNorm(3, 3)
