@@ -23,6 +23,8 @@ Deviations from the paper, and decisions where it is silent:
 
 - Feature form: f_a is a small network over stored features, trained from scratch, ending in a LayerNorm as the
   pooled output of the paper's transformer does. Its learning rate is therefore 1e-3; stages 2 and 3 keep 1e-4.
+- Fine-tuning form (`align.encoder`): f_a is the pretrained transformer over recordings, at the paper's 1e-4; its own
+  decisions stand in `tune`. The Llama 2 of section 4.2.2 learns by LoRA beside the audio encoder and not before it.
 - h has the text embedding's size, because eq. 5 compares the two; `align.feature_dim` reduces both, the text by
   PCA on the fold's train rows. Audio and text are standardised on the train rows, which also removes the common
   direction of text embeddings and gives text and noise the same scale in the generator's input.
