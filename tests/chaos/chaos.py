@@ -7,6 +7,7 @@ line in a file, whatever becomes of its arm.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import random
@@ -15,16 +16,19 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import psutil
+from tiny_method.config import Config
+from tiny_method.method import who
 
-from sweeper.results import read_status
+from sweeper.results import read_journal, read_status
 from sweeper.tables import SCHEMAS
+from trainables.errors import InputError
 
 HERE = Path(__file__).resolve().parent
 ENGINE = HERE.parent / "sweeper"
@@ -35,8 +39,8 @@ LINE = 20
 CLOCKS = ["started_at", "finished_at", "seconds", "attempts", "host"]
 #: Of the order in which arms of several at a time come, and of who trained a stage that several share.
 ORDERS = ["started_order", "finished_order", "epochs_trained", "epochs_reused"]
-#: Seconds after which a driver that makes no progress counts as hanging.
-PATIENCE = 150
+#: Seconds after which a driver that makes no progress counts as hanging: a busy machine takes minutes to start one.
+PATIENCE = 600
 STAGES = ("learn", "dream", "tune")
 
 
@@ -66,9 +70,13 @@ class Figures:
     Attributes:
         kills: How often something was done, by weapon.
         arms: Arms of the study.
+        stopped: Those that early stopping ended, in both runs where there are no differences.
         epochs: Epochs trained by the undisturbed run.
         extra: Epochs trained beyond that by the disturbed one.
-        twice: Arms that were trained to their end more than once.
+        again: Epochs that an arm trained again, by the weapon used last before. What several arms share may be trained
+            again by another one, and then counts in ``extra`` alone.
+        twice: Arms that were trained again after their end had been written.
+        last_again: Arms that trained their last epoch again, as their end had not been written.
         resumes: How often the driver had to be started again.
         hung: How often it made no progress and had to be ended.
         seconds: Of the disturbed run, over all its drivers.
@@ -78,9 +86,12 @@ class Figures:
 
     kills: Counter[str] = field(default_factory=Counter)
     arms: int = 0
+    stopped: int = 0
     epochs: int = 0
     extra: int = 0
+    again: Counter[str] = field(default_factory=Counter)
     twice: int = 0
+    last_again: int = 0
     resumes: int = 0
     hung: int = 0
     seconds: float = 0.0
@@ -94,8 +105,12 @@ class Figures:
 
     def shown(self) -> dict[str, Any]:
         """For a table or JSON."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "kills"}
-        return {"kills": self.kills.total(), "by": dict(self.kills), "extra_a_kill": self.extra_a_kill, **plain}
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("kills", "again")}
+        by = {
+            name: {"kills": number, "epochs_again": self.again[name], "a_kill": self.again[name] / number}
+            for name, number in self.kills.items()
+        }
+        return {"kills": self.kills.total(), "by": by, "extra_a_kill": self.extra_a_kill, **plain}
 
 
 def undergo(setting: Setting, folder: Path, *, kills: int, seed: int, peace: Path | None = None) -> Figures:
@@ -121,7 +136,7 @@ def undergo(setting: Setting, folder: Path, *, kills: int, seed: int, peace: Pat
         violence = Violence(world, figures, setting.weapons, random.Random(seed), kills)
         figures.resumes = _endure(world, violence)
     figures.seconds = time.monotonic() - begun
-    _compare(setting, calm, folder / "rough", figures)
+    _compare(setting, calm, folder / "rough", figures, violence.marks)
     return figures
 
 
@@ -178,8 +193,21 @@ class World:
         self.seen.clear()
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A moment at which something was done: with what, after how many epochs, and which arms were over."""
+
+    weapon: str
+    trained: int
+    over: frozenset[str]
+
+
 class Violence:
-    """Does something to a run now and then; to be asked again and again while it runs."""
+    """Does something to a run now and then; to be asked again and again while it runs.
+
+    Attributes:
+        marks: What was done when.
+    """
 
     def __init__(self, world: World, figures: Figures, weapons: tuple[str, ...], draw: random.Random, kills: int):
         self._world, self._figures, self._draw = world, figures, draw
@@ -187,6 +215,7 @@ class Violence:
         self._moments = sorted(draw.choices(range(1, last), k=kills)) if last > 1 else []
         self._weapons = [weapons[n % len(weapons)] for n in range(kills)]
         draw.shuffle(self._weapons)
+        self.marks: list[Mark] = []
 
     def __call__(self, trained: int) -> None:
         """Look how far the run is.
@@ -197,7 +226,11 @@ class Violence:
         if not self._moments or trained < self._moments[0]:
             return
         time.sleep(self._draw.uniform(0, 0.1))
-        if getattr(self, self._weapons[0])():
+        over = _over(self._world.run)
+        # Counted after that: whatever an arm that is over trained has been trained by now.
+        mark = Mark(self._weapons[0], _trained(self._world.folder), over)
+        if getattr(self, mark.weapon)():
+            self.marks.append(mark)
             self._figures.kills[self._weapons.pop(0)] += 1
             self._moments.pop(0)
 
@@ -251,12 +284,20 @@ class Violence:
         aside = folder.with_name(folder.name + ".away")
         if not folder.is_dir():
             return False
-        folder.rename(aside)
-        folder.touch()
+        aside.touch()
+        # At once: between two steps a worker might make the folder anew.
+        _exchange(folder, aside)
         time.sleep(self._draw.uniform(0.3, 2.0))
-        folder.unlink()
-        aside.rename(folder)
+        _exchange(folder, aside)
+        aside.unlink()
         return True
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two names, for which Python has no function."""
+    here, swap = -100, 2
+    if ctypes.CDLL(None, use_errno=True).renameat2(here, bytes(one), here, bytes(other), swap):
+        raise OSError(ctypes.get_errno(), f"{one} and {other} cannot be swapped")
 
 
 def _title(process: psutil.Process) -> str:
@@ -331,16 +372,42 @@ def _trained(folder: Path) -> int:
     return path.stat().st_size // LINE if path.exists() else 0
 
 
-def _compare(setting: Setting, calm: Path, rough: Path, figures: Figures) -> None:
+def _over(run: Path) -> frozenset[str]:
+    """Ids of the arms whose end is written."""
+    trials = run / "trials.parquet"
+    found = set(pd.read_parquet(trials, columns=["arm"])["arm"]) if trials.exists() else set()
+    with suppress(OSError, InputError):
+        found |= {event["trial"]["arm"] for event in read_journal(run) if event["event"] == "finish"}
+    return frozenset(found)
+
+
+def _compare(setting: Setting, calm: Path, rough: Path, figures: Figures, marks: list[Mark]) -> None:
     lines = (rough / "epochs.txt").read_text().split("\n")[:-1]
     figures.extra = len(lines) - figures.epochs
     ends = Counter(line for line in lines if line.split()[1] == "t" and int(line.split()[2]) == _last(setting))
-    figures.twice = sum(number > 1 for number in ends.values())
+    figures.last_again = sum(number > 1 for number in ends.values())
     before, after = (_tables(folder / "runs" / "tiny", setting) for folder in (calm, rough))
-    figures.arms = len(after["trials"])
+    _blame(lines, marks, after["trials"], figures)
+    figures.arms, figures.stopped = len(after["trials"]), int((after["trials"]["status"] == "stopped").sum())
     for name, table in before.items():
         if not table.equals(after[name]):
             figures.differences.append(_difference(name, table, after[name]))
+
+
+def _blame(lines: list[str], marks: list[Mark], trials: pd.DataFrame, figures: Figures) -> None:
+    """Epochs that were trained again, by what was done last before; and arms that were though they were over."""
+    names = {arm: who(Config.model_validate_json(config)) for arm, config in trials[["arm", "config"]].to_numpy()}
+    seen: set[str] = set()
+    twice: set[str] = set()
+    ahead, over, weapon = list(marks), frozenset[str](), "nothing"
+    for number, line in enumerate(lines):
+        while ahead and ahead[0].trained <= number:
+            mark = ahead.pop(0)
+            weapon, over = mark.weapon, frozenset(names[arm] for arm in mark.over)
+        figures.again[weapon] += line in seen
+        twice |= {line.split()[0]} & over
+        seen.add(line)
+    figures.twice = len(twice)
 
 
 def _last(setting: Setting) -> int:

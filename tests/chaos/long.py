@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sweeper"))
 
 from chaos import Figures, undergo
-from settings import settings
+from settings import SHARES, settings
 
 
 def main() -> None:
@@ -26,31 +27,32 @@ def main() -> None:
     options.add_argument("--out", type=Path, help="write the figures here (JSON)")
     options.add_argument("--folder", type=Path, help="where to run; kept")
     asked = options.parse_args()
-    chosen = [each for each in settings(1) if not asked.only or each.name in asked.only]
-    names, share = [each.name for each in chosen], len(chosen)
+    chosen = [name for name in SHARES if not asked.only or name in asked.only]
+    whole = sum(SHARES[name] for name in chosen)
     found: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
-        for number, setting in enumerate(settings(-(-asked.arms // share))):
-            if setting.name in names:
-                place = (asked.folder or Path(scratch)) / str(number)
-                kills = asked.kills // share + (names.index(setting.name) < asked.kills % share)
-                found[setting.name] = undergo(setting, place, kills=kills, seed=asked.seed + number)
-                print(json.dumps({setting.name: found[setting.name].shown()}), flush=True)
+        for number, name in enumerate(chosen):
+            setting = {each.name: each for each in settings(math.ceil(asked.arms * SHARES[name] / whole))}[name]
+            place = (asked.folder or Path(scratch)) / str(number)
+            kills = asked.kills // len(chosen) + (number < asked.kills % len(chosen))
+            found[name] = undergo(setting, place, kills=kills, seed=asked.seed + number)
+            print(json.dumps({name: found[name].shown()}), flush=True)
+            if asked.out:
+                content = {name: each.shown() for name, each in found.items()}
+                asked.out.write_text(json.dumps(content, indent=1), encoding="utf-8")
     _show(found)
-    if asked.out:
-        content = {name: each.shown() for name, each in found.items()}
-        asked.out.write_text(json.dumps(content, indent=1), encoding="utf-8")
     sys.exit(any(each.differences or each.twice or each.extra_a_kill > 0.05 for each in found.values()))
 
 
 def _show(found: dict[str, Figures]) -> None:
-    columns = ("arms", "kills", "resumes", "epochs", "extra", "twice", "extra_a_kill", "peaceful", "seconds")
-    table = Table("study", *columns, "differences", "by")
+    columns = ("arms", "stopped", "kills", "resumes", "epochs", "extra", "extra_a_kill", "twice", "last_again")
+    table = Table("study", *columns, "seconds", "in peace", "differences", "by: kills (epochs again a kill)")
     for name, figures in found.items():
         shown = figures.shown()
-        cells = [f"{shown[key]:.4g}" for key in columns]
-        table.add_row(name, *cells, str(len(figures.differences)), str(shown["by"]))
-    Console(width=170).print(table)
+        cells = [f"{shown[key]:.4g}" for key in (*columns, "seconds", "peaceful")]
+        by = ", ".join(f"{weapon} {each['kills']} ({each['a_kill']:.1f})" for weapon, each in shown["by"].items())
+        table.add_row(name, *cells, str(len(figures.differences)), by)
+    Console(width=200).print(table)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from chaos import Setting
 
 #: Arms of four epochs, so that thousands fit into minutes; and patience with arms that are killed again and again.
 QUICK = {"learn.epochs": 2, "dream.epochs": 1, "tune.epochs": 1}
+#: Of all arms, by study. An arm takes longest where trainers are shared: whoever asks waits for those beside it.
+SHARES = {"one at a time": 0.3, "three at a time": 0.4, "three nodes": 0.25, "shared trainers": 0.05}
 
 
 def settings(arms: int, config: dict[str, float] | None = None) -> list[Setting]:
@@ -24,7 +26,7 @@ def settings(arms: int, config: dict[str, float] | None = None) -> list[Setting]
         Setting(
             "one at a time",
             {**common, "search": {"trials": arms}, "resources": one},
-            ("driver", "worker", "driver", "raylet", "stages"),
+            ("driver", "worker", "raylet", "driver", "stages"),
             ordered=True,
         ),
         Setting(
