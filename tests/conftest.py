@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -55,12 +56,19 @@ def sweeper() -> Callable[..., subprocess.CompletedProcess[str]]:
 def quickstart(
     sweeper: Callable[..., subprocess.CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A folder with the studies in it, as a fresh clone has them, where the README's first command was run."""
-    folder = tmp_path_factory.mktemp("clone")
-    shutil.copytree(_ROOT / "studies", folder / "studies")
-    result = sweeper(folder, "run", "studies/quickstart.yaml")
-    assert result.returncode == 0, result.stderr
-    return folder
+    """A folder with the studies in it, as a fresh clone has them, where the README's first command was run.
+
+    It is run once, however many processes the tests have; each of them has a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    made = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "quickstart"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made / "runs/quickstart/report/index.html").exists():
+            shutil.copytree(_ROOT / "studies", made / "studies", dirs_exist_ok=True)
+            result = sweeper(made, "run", "studies/quickstart.yaml")
+            assert result.returncode == 0, result.stderr
+    return shutil.copytree(made, tmp_path_factory.mktemp("clone") / "quickstart")
 
 
 @pytest.fixture(scope="session")
