@@ -114,6 +114,9 @@ class Trainer:
         if isinstance(said, Report):
             told = {"budget": said.budget, "done": said.done, "report": cloudpickle.dumps(said)}
             return told if said.dev_uar is None else {**told, "dev_uar": said.dev_uar}
+        if isinstance(said, torch.OutOfMemoryError):
+            # Whoever is sent torch's own loads torch to look at it, and that takes a light worker many seconds.
+            raise MemoryError(str(said)) from said
         if isinstance(said, _PASSING):
             raise said
         return {"done": True, "failure": reason(said), "trace": "".join(traceback.format_exception(said))}

@@ -17,7 +17,7 @@ LONG = pytest.mark.skipif("SWEEPER_LONG" not in os.environ, reason="takes long; 
 WAYS = {
     "learn.nan_at": (2, "stage learn, epoch 2: loss is not finite in 8 of 8 rows ("),
     "learn.error_at": (1, "RuntimeError: the second line says why"),
-    "learn.device_full_at": (2, "OutOfMemoryError: CUDA out of memory."),
+    "learn.device_full_at": (2, "MemoryError: CUDA out of memory."),
     "learn.die_at": (2, "the worker process died ("),
     "learn.pause": (1000.0, "no epoch for 10 s (failures.hang); its process was killed"),
 }

@@ -98,6 +98,14 @@ def test_an_error_is_told_and_one_that_may_pass_is_raised(task, tmp_path):
         mine.step("arm")
 
 
+def test_a_full_device_is_told_without_torch(task, tmp_path):
+    mine = trainer(task, tmp_path)
+    mine.begin("arm", "tiny", settings(apply(TinyConfig(), {"learn.device_full_at": 1})))
+    with pytest.raises(MemoryError, match="CUDA out of memory") as told:
+        mine.step("arm")
+    assert type(told.value) is MemoryError
+
+
 def test_one_that_is_to_be_alone_waits_until_others_have_gone_and_keeps_others_out(task, tmp_path):
     mine, order = trainer(task, tmp_path, most=4), []
 
