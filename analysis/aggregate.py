@@ -91,7 +91,8 @@ def summarise(run: Run, folds: pd.DataFrame | None = None, *, by: Sequence[str] 
 
 def pooled_confusions(run: Run, folds: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Confusion counts summed over all rows of each group, flattened to C*C columns, truth first."""
-    flat = run.confusions[folds.index].reshape(len(folds), -1)
+    # Not -1: of a run without a single finished epoch there are no rows to tell it from.
+    flat = run.confusions[folds.index].reshape(len(folds), len(run.classes) ** 2)
     table = pd.DataFrame(flat, index=folds.index)
     return table.groupby([folds[key] for key in keys], observed=True).sum()
 

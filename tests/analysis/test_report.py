@@ -10,6 +10,8 @@ from pathlib import Path
 
 import fake_run
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from analysis import report
@@ -212,3 +214,18 @@ def test_the_summary_of_nothing(run):
     assert summary["best"] is None
     assert summary["paper_defaults"] is None
     json.dumps(summary, allow_nan=False)
+
+
+def test_a_run_in_which_every_arm_failed_has_a_page(bare_folder, tmp_path, undrawn):
+    """Before its first finished epoch: no fold, no curve, nothing but the reasons."""
+    run = shutil.copytree(bare_folder, tmp_path / "failed")
+    for path in run.glob("*.parquet"):
+        table = pd.read_parquet(path)
+        if path.stem == "trials":
+            table = table.assign(status="failed", reason=fake_run.REASONS["failed"], is_best=False)
+            table["score"] = table["score"].astype("float64") * float("nan")
+        else:
+            table = table.iloc[:0]
+        pq.write_table(pa.Table.from_pandas(table, schema=pq.read_schema(path), preserve_index=False), path)
+    page = _Page(report.write([run]))
+    assert fake_run.REASONS["failed"] in page.text

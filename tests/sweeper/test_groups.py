@@ -1,18 +1,23 @@
 """Worker groups for real: Ray Train, two workers, gloo."""
 
+import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import ray
 import tiny
 import torch
+from group_method import spaces
 from group_method.config import Config
 from group_method.method import METHOD
 
+from sweeper import plan, runner
 from sweeper.groups import Groups, _cut, _joined
 from sweeper.layout import Spread
 from trainables import methods
+from trainables.errors import InputError
 from trainables.lockstep import Lockstep, Seat
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -29,7 +34,8 @@ def cluster():
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", tiny.PYTHONPATH)
     patch.setitem(methods.METHODS, "grouped", "group_method")
-    ray.init(num_cpus=2, include_dashboard=True, log_to_driver=False)
+    patch.setitem(sys.modules, "search_spaces.grouped", spaces)
+    ray.init(address="local", num_cpus=2, include_dashboard=True, log_to_driver=False)
     yield
     ray.shutdown()
     patch.undo()
@@ -119,6 +125,43 @@ def test_what_a_worker_raises_is_raised_here(task, spread):
         stack.step()
     stack.close()
     assert free()
+
+
+def study(folder, **resources):
+    return tiny.study(
+        folder,
+        method="grouped",
+        ablation=None,
+        sensitivity=None,
+        search={"trials": 2, "sampler": "random"},
+        config={"fit": {"epochs": 3}},
+        scheduler={"grace_period": 1, "reduction_factor": 2},
+        resources={"concurrent": 1, **resources},
+        stages=False,
+    )
+
+
+def table(run, name):
+    found = pd.read_parquet(run / f"{name}.parquet")
+    clocks = [each for each in found if each in ("seconds", "started_at", "ended_at", "host", "attempts")]
+    return found.drop(columns=clocks)
+
+
+def test_a_study_over_workers_stops_arms_and_gives_the_same_tables(tmp_path):
+    shared = runner.run(study(tmp_path / "spread", workers=2))
+    assert shared.failed == 0
+    assert shared.stopped
+    assert free()
+    plain = runner.run(study(tmp_path / "plain"))
+    assert (shared.done, shared.stopped) == (plain.done, plain.stopped)
+    pd.testing.assert_frame_equal(table(shared.run, "folds"), table(plain.run, "folds"), rtol=1e-5)
+    pd.testing.assert_frame_equal(table(shared.run, "curves"), table(plain.run, "curves"), rtol=1e-5)
+
+
+def test_workers_with_nothing_to_do_are_refused(tmp_path):
+    asked = tiny.study(tmp_path, method="concat_mlp", ablation=None, sensitivity=None, resources={"workers": 2})
+    with pytest.raises(InputError, match=r"resources.workers: no stage of concat_mlp can use several workers"):
+        plan.make(asked, plan.corpus_of(asked))
 
 
 @ray.remote(num_cpus=0)
