@@ -1,5 +1,6 @@
 """Worker groups for real: Ray Train, two workers, gloo."""
 
+import os
 import sys
 import time
 
@@ -22,6 +23,8 @@ from trainables.lockstep import Lockstep, Seat
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 STAGE = METHOD.stages[0]
+#: A group takes half a minute to start on two cores: the suite has one.
+long = pytest.mark.skipif(not os.environ.get("SWEEPER_LONG"), reason="takes five minutes; SWEEPER_LONG=1 runs it")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,7 @@ def test_a_state_is_cut_by_folds_and_put_together(task, alone):
             alike(_joined(_cut(state, task, parts)), state)
 
 
+@long
 def test_two_groups_share_the_folds_and_go_on_from_a_state(task, spread, alone):
     seat = Seat(Config(), {}, alone[1][0])
     stack = Groups(METHOD, STAGE, task, seat, spread(groups=2, workers=1))
@@ -119,6 +123,7 @@ def test_two_workers_train_what_one_process_does_also_when_one_of_them_dies(task
     assert not list((tmp_path / "groups").iterdir())
 
 
+@long
 def test_what_a_worker_raises_is_raised_here(task, spread):
     stack = Groups(METHOD, STAGE, task, Seat(Config.model_validate({"fit": {"wrong_at": 1}}), {}), spread())
     with pytest.raises(ArithmeticError, match="wrong on purpose"):
@@ -147,6 +152,7 @@ def table(run, name):
     return found.drop(columns=clocks)
 
 
+@long
 def test_a_study_over_workers_stops_arms_and_gives_the_same_tables(tmp_path):
     shared = runner.run(study(tmp_path / "spread", workers=2))
     assert shared.failed == 0
@@ -175,6 +181,7 @@ class Arm:
         return self.stack.step()[0].index
 
 
+@long
 def test_an_arm_whose_process_is_killed_leaves_nothing_behind(task, spread):
     arm = Arm.remote(task, spread())
     assert ray.get(arm.step.remote()) == 1
