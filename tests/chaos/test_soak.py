@@ -36,10 +36,10 @@ def test_what_grows_is_seen_and_what_jitters_is_not():
 @pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_files_and_threads_of_a_driver_stay_as_many_as_they_were(short):
-    looks = soak(short, arms=40, seconds=200, pause=0.0, every=0.25)
-    assert looks[-1].arms > 30, (short / "driver.log").read_text()
-    settled = [each for each in looks if each.arms >= 10]
-    assert max(each.files for each in settled) - min(each.files for each in settled) <= 8
-    assert max(each.threads for each in settled) - min(each.threads for each in settled) <= 8
+    looks = soak(short, arms=150, seconds=200, pause=0.0, every=0.25)
+    assert looks[-1].arms > 100, (short / "driver.log").read_text()
+    # About 40 of each: one that every arm left behind would show.
+    assert max(each.files for each in looks) < 100
+    assert max(each.threads for each in looks) < 100
     draw(looks, short / "looks.png")
     assert (short / "looks.png").stat().st_size > 10_000

@@ -139,7 +139,7 @@ def test_a_file_that_is_no_export_is_refused(tmp_path):
         ({"config": "x"}, "config: must be a section"),
         ({"config": {"align": {"alhpa": 1}}}, "config: align.alhpa: no such field; did you mean align.alpha?"),
         ({"config": {"align": {"epochs": 0}}}, "config: align.epochs: must be at least 1, found 0"),
-        ({"config": {"align": {"alpha": 1.0}}}, "config: align.beta: is missing; export it again"),
+        ({"config": {"align": {"alpha": 1.0}}}, "config: align.encoder: is missing; export it again"),
         ({"evidence": {}}, "evidence.arm: is required"),
         ({"method": "mi_infgan"}, "method: there is no 'mi_infgan'; there is "),
         ({"method_version": 0}, "is of version 0 of mi_infogan, this is version 1"),
