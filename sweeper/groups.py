@@ -29,7 +29,7 @@ from torch import distributed
 from sweeper.artifacts import strip
 from sweeper.layout import Spread
 from trainables.epoch import Epoch, Tensors
-from trainables.lockstep import Seat
+from trainables.lockstep import Seat, moved
 from trainables.methods import METHODS, Method, Stage, get
 from trainables.task import Task
 
@@ -131,9 +131,9 @@ class Groups:
         sizes = [len(folds) * len(self._task.seeds) for folds in self._parts]
         firsts = np.cumsum([0, *sizes]).tolist()
 
-        def moved(name: str) -> tuple[Any, ...]:
+        def together(name: str) -> tuple[Any, ...]:
             pairs = zip(parts, firsts, strict=False)
-            return tuple(_moved(found, first) for each, first in pairs for found in getattr(each, name))
+            return tuple(moved(found, found.row + first) for each, first in pairs for found in getattr(each, name))
 
         checkpoints = dict(self._checkpoints)
         artifacts = [each.artifact for each in parts]
@@ -144,9 +144,9 @@ class Groups:
             terms=_stacked([each.terms for each in parts]),
             snapshot=lambda: self._state(checkpoints),
             artifact=None if artifacts[0] is None else _joined([each or {} for each in artifacts]),
-            diagnostics=moved("diagnostics"),
-            embeddings=moved("embeddings"),
-            flags=moved("flags"),
+            diagnostics=together("diagnostics"),
+            embeddings=together("embeddings"),
+            flags=together("flags"),
         )
 
     def _state(self, checkpoints: Mapping[int, Any]) -> Tensors:
@@ -299,8 +299,3 @@ def _joined(parts: Sequence[Tensors]) -> Tensors:
 
 def _stacked(parts: Sequence[Mapping[Any, np.ndarray]]) -> dict[Any, np.ndarray]:
     return {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
-
-
-def _moved(found: Any, first: int) -> Any:
-    row = found.row + first
-    return found._replace(row=row) if hasattr(found, "_replace") else replace(found, row=row)

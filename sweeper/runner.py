@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,8 +284,9 @@ class _Job:
 
     def _trainable(self, slots: Slots) -> tuple[list[Any], Any]:
         """What Tune runs: workers that train, or light ones that share trainers, and those."""
+        modules = {name: methods.METHODS[name] for name in (self.study.method, *self.study.baselines)}
         made_of = {
-            "modules": {name: methods.METHODS[name] for name in (self.study.method, *self.study.baselines)},
+            "modules": modules,
             "store": self.store,
             "threads": max(1, int(slots.cpus)),
             "matmul": self.study.resources.matmul,
@@ -292,7 +294,8 @@ class _Job:
         }
         if slots.spread > 1:
             # The CPUs and GPUs are its workers', not its own. Tune refuses a worker that asks for nothing at all.
-            own = tune.with_parameters(ArmTrainable, task=self.task, own={**made_of, "spread": self._spread(slots)})
+            made_of["spread"] = self._spread(slots, modules)
+            own = tune.with_parameters(ArmTrainable, task=self.task, own=made_of)
             return [], tune.with_resources(own, {"memory": 1.0})
         if slots.each == 1:
             resources = {"CPU": slots.cpus} | ({"GPU": slots.gpus} if slots.gpus else {})
@@ -307,7 +310,7 @@ class _Job:
         light = tune.with_resources(tune.with_parameters(ArmTrainable, trainers=trainers), {"memory": 1.0})
         return trainers, light
 
-    def _spread(self, slots: Slots) -> Spread:
+    def _spread(self, slots: Slots, modules: Mapping[str, str]) -> Spread:
         # Kept as long as the run, for workers that begin late.
         self.shared = ray.put(self.task)
         return Spread(
@@ -316,7 +319,7 @@ class _Job:
             cpus=slots.cpus,
             gpus=slots.gpus,
             task=self.shared,
-            modules={name: methods.METHODS[name] for name in (self.study.method, *self.study.baselines)},
+            modules=modules,
             folder=f"{self.store.folder}-groups",
             retries=self.study.failures.retries,
         )

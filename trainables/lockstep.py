@@ -105,7 +105,7 @@ class Lockstep:
 
         def own(found: tuple[Any, ...]) -> tuple[Any, ...]:
             mine = [each for each in found if each.row // size == arm] if ends else []
-            return tuple(_moved(each, each.row % size) for each in mine)
+            return tuple(moved(each, each.row % size) for each in mine)
 
         speakers = {name: _part(counts, arm, self._arms) for name, counts in epoch.speakers.items()}
         return replace(
@@ -149,5 +149,6 @@ def _part(values: Any, arm: int, arms: int) -> Any:
     return values[arm * size : (arm + 1) * size]
 
 
-def _moved(found: Any, row: int) -> Any:
+def moved(found: Any, row: int) -> Any:
+    """What was found in a row (a diagnostic, an embedding, a flag), as of another row."""
     return found._replace(row=row) if hasattr(found, "_replace") else replace(found, row=row)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from drawn import Drawn
 
 from trainables.losses import weighted_cross_entropy
 from trainables.mi_infogan import align, augment
-from trainables.mi_infogan.added import Real, mixed_cross_entropy
+from trainables.mi_infogan.added import mixed_cross_entropy
 from trainables.mi_infogan.config import Align, Augment, Config
 from trainables.mi_infogan.data import Data
 from trainables.mi_infogan.method import METHOD
@@ -29,22 +30,11 @@ def aligned(small_task):
     return {"align": list(align.run(SMALL, small_task, {}))[-1].artifact}
 
 
-class Set:
+class Set(Drawn):
     """A source on the small task, drawn once."""
 
     def __init__(self, task, artifacts, **changes):
-        self.config = changed(**changes)
-        self.data = Data.of(self.config, task)
-        self.frozen = align.Frozen.load(self.config, self.data, artifacts["align"])
-        self.real = Real(self.config, self.data, self.frozen)
-        self.pool = augment.Pool.make(self.config, self.data)
-        self.source = augment._source(self.config, self.data, self.frozen, self.real, artifacts)
-        self.inputs = augment.Inputs(self.config, self.data, self.pool, self.real, self.source)
-        self.inputs.draw(1)
-
-    def everything(self):
-        """All places of the pool, shape (R, P)."""
-        return torch.arange(self.pool.utterance.shape[1]).expand(self.data.rows, -1)
+        super().__init__(changed(**changes), task, artifacts)
 
     def tables(self, row):
         """Features of all utterances as one row sees them, by modality."""

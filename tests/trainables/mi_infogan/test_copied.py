@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from drawn import Drawn
 
 from trainables.errors import InputError
 from trainables.lockstep import Lockstep, Seat
 from trainables.mi_infogan import align, augment
-from trainables.mi_infogan.added import Copied, Real
+from trainables.mi_infogan.added import Copied
 from trainables.mi_infogan.config import Align, Augment, Config
 from trainables.mi_infogan.data import Data
 from trainables.mi_infogan.method import METHOD
@@ -44,21 +45,11 @@ def aligned(heard):
     return {"align": list(align.run(SMALL, heard, {}))[-1].artifact}
 
 
-class Set:
+class Set(Drawn):
     """Copies on the task, drawn once."""
 
     def __init__(self, task, artifacts, **changes):
-        self.config = changed(**changes)
-        self.data = Data.of(self.config, task)
-        self.frozen = align.Frozen.load(self.config, self.data, artifacts["align"])
-        self.real = Real(self.config, self.data, self.frozen)
-        self.pool = augment.Pool.make(self.config, self.data)
-        self.source = augment._source(self.config, self.data, self.frozen, self.real, artifacts)
-        self.inputs = augment.Inputs(self.config, self.data, self.pool, self.real, self.source)
-        self.inputs.draw(1)
-
-    def everything(self):
-        return torch.arange(self.pool.utterance.shape[1]).expand(self.data.rows, -1)
+        super().__init__(changed(**changes), task, artifacts)
 
     def by_hand(self, artifacts, row, name):
         """h of every labeled utterance's copy, from the artifact's tensors alone; shape (N, H)."""
