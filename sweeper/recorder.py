@@ -90,6 +90,7 @@ class Recorder(tune.Callback):
         self._counted: Counter[str] = Counter()
         self._hung: set[str] = set()
         self._failed = 0
+        self._resources: Any = None
         self._looked = time.monotonic()
         self._study, self._retention, self._keys = study, retention, keys
         self._writer, self._searcher, self._progress, self._stop = writer, searcher, progress, stop
@@ -125,13 +126,13 @@ class Recorder(tune.Callback):
         """An arm ran to its end, was stopped early, or said that it failed."""
         self._leave(trial)
         self._guard(lambda: self._complete(arm_of(trial)))
-        _lighten(trial)
+        self._lighten(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """An arm's worker died or raised."""
         self._leave(trial)
         self._guard(lambda: self._try_again(trial, _error_of(trial)))
-        _lighten(trial)
+        self._lighten(trial)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune's loop went round once."""
@@ -158,6 +159,18 @@ class Recorder(tune.Callback):
         self._watch.forgets(arm_of(trial))
         if self._trainers:
             self._trainers[trial.config["place"] % len(self._trainers)].drop.remote(trial.trial_id)
+
+    def _lighten(self, trial: Any) -> None:
+        """Let go of what nobody asks for any more: Tune keeps all trials as long as it runs.
+
+        Of the statistics over every value of its results, of an answer of its worker that was never looked at, which
+        Ray keeps together with the question, and of its own copy of the resources, which are every trial's.
+        """
+        for name in ("metric_analysis", "metric_n_steps"):
+            getattr(trial.run_metadata, name, {}).clear()
+        trial._default_result_or_future = None
+        self._resources = self._resources or trial.placement_group_factory
+        trial.placement_group_factory = self._resources
 
     def _try_again(self, trial: Any, error: BaseException) -> None:
         """Hand an arm out once more, or give it up.
@@ -233,17 +246,6 @@ class Recorder(tune.Callback):
 def arm_of(trial: Any) -> str:
     """The arm that a trial of Tune's is."""
     return str(trial.config["arm"])
-
-
-def _lighten(trial: Any) -> None:
-    """Let go of what nobody asks for any more: Tune keeps all trials as long as it runs.
-
-    Of the statistics over every value of its results, and of an answer of its worker that was never looked at, which
-    Ray keeps together with the question.
-    """
-    for name in ("metric_analysis", "metric_n_steps"):
-        getattr(trial.run_metadata, name, {}).clear()
-    trial._default_result_or_future = None
 
 
 def _error_of(trial: Any) -> BaseException:

@@ -13,7 +13,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from sweeper import kept, tables
 from sweeper.arms import Arm
 from sweeper.execute import Report
 from sweeper.files import Lines, beside
+from sweeper.growing import Growing
 from sweeper.tables import SCHEMAS, ArmLog, Frame, Row, Status
 from trainables.errors import InputError
 
@@ -47,8 +48,6 @@ _TOLD = ("state", "host", "pid", "done", "stopped", "failed", "running", "planne
 _ORDER = ("folds", "speakers", "curves", "diagnostics", "embeddings", "trials")
 #: Tables that an arm's rows are added to when it is over.
 _GROWING = ("folds", "speakers", "curves", "diagnostics")
-#: Parts that a growing table is kept in at most.
-_PARTS = 64
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class Writer:
         self._every = every
         self._flushed = time.monotonic()
         self._dirty = False
-        self._base: dict[str, list[pa.Table]] = {name: [] for name in _GROWING}
+        self._base = {name: Growing(SCHEMAS[name]) for name in _GROWING}
         self._embeddings: dict[str, pa.Table] = {}
         self._journal = Lines(folder / JOURNAL)
         self._recover()
@@ -184,7 +183,7 @@ class Writer:
         # A mirror sees what this folder sees: the whole journal, new tables, the journal cut down.
         self._mirror(("embeddings.parquet", JOURNAL))
         for name in _ORDER:
-            write_table(self._table(name), self.folder / f"{name}.parquet")
+            self._write(name)
         self._mirror([f"{name}.parquet" for name in _ORDER])
         self._compact()
         self._mirror((JOURNAL, STATUS))
@@ -205,7 +204,7 @@ class Writer:
 
     def curve_points(self) -> Iterator[CurvePoint]:
         """Every classifying epoch of the arms that are over, an arm's in order."""
-        for part in self._base["curves"]:
+        for part in self._base["curves"].parts():
             part = part.filter(pc.is_valid(part["rows"]))
             columns = part.select(["arm", "stage", "epoch"]).to_pydict()
             rows = pc.list_flatten(part["rows"]).to_numpy().reshape(len(part), -1) if len(part) else ()
@@ -232,23 +231,21 @@ class Writer:
         return self.clock - 1
 
     def _take(self, rows: dict[str, list[Row]]) -> None:
-        for name, parts in self._base.items():
+        for name, base in self._base.items():
             if rows[name]:
-                parts.append(tables.table(name, rows[name]))
-            if len(parts) > _PARTS:
-                # Most of a table of a few rows is not its rows.
-                parts[:] = [pa.concat_tables(parts).combine_chunks()]
+                base.add(tables.table(name, rows[name]))
         self._dirty = True
 
-    def _table(self, name: str) -> pa.Table:
+    def _write(self, name: str) -> None:
+        write_table(self._parts(name), SCHEMAS[name], self.folder / f"{name}.parquet")
+
+    def _parts(self, name: str) -> Iterable[pa.Table]:
         if name == "trials":
-            return tables.table(name, self._trial_rows())
+            return [tables.table(name, self._trial_rows())]
         if name == "embeddings":
             keep = self._shown()
-            parts = [each for arm, each in self._embeddings.items() if arm in keep]
-        else:
-            parts = self._base[name]
-        return pa.concat_tables([SCHEMAS[name].empty_table(), *parts])
+            return [each for arm, each in self._embeddings.items() if arm in keep]
+        return self._base[name].parts()
 
     def _trial_rows(self) -> list[Row]:
         best, references = self.best(), self.references()
@@ -273,7 +270,7 @@ class Writer:
         if log.report and log.report.embeddings and log.arm.id in self._shown():
             self._embeddings[log.arm.id] = tables.embeddings(log.arm, log.report, self.frame)
             self._embeddings = {arm: each for arm, each in self._embeddings.items() if arm in self._shown()}
-            write_table(self._table("embeddings"), self.folder / "embeddings.parquet")
+            self._write("embeddings")
 
     def _append(self, event: dict[str, Any], *, sync: bool = False) -> None:
         self._journal.add(json.dumps(event) + "\n", sync=sync)
@@ -311,8 +308,8 @@ class Writer:
                 place = f"{self.folder / 'trials.parquet'}: config of {row['arm']}"
                 raise InputError(f"{place}: is no JSON ({error}); {kept.OF_RUN}") from None
             self._end(row)
-        for name, parts in self._base.items():
-            parts.append(found[name])
+        for name, base in self._base.items():
+            base.add(found[name])
         # Not in the journal, so those of the arms in question are taken from the table too.
         vectors = _read(self.folder, "embeddings", set())
         for arm in pc.unique(vectors["arm"]).to_pylist():
@@ -395,10 +392,14 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def write_table(table: pa.Table, path: Path) -> None:
-    """Put a table in place of the one that is there, at once."""
-    with beside(path, sync=True) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+def write_table(parts: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
+    """Put a table in place of the one that is there, at once; its parts are never all in memory."""
+    with (
+        beside(path, sync=True) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for part in parts:
+            writer.write_table(part)
 
 
 def replace_text(path: Path, text: str, *, sync: bool = False) -> None:

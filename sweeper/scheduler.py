@@ -11,7 +11,6 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from sweeper.arms import Arm
 from sweeper.places import Rung, places, planned
-from sweeper.racing import Race
 from sweeper.results import Writer
 from sweeper.study import Scheduler, Study
 from trainables import methods
@@ -102,6 +101,8 @@ def scheduler(study: Study, writer: Writer, folds: Sequence[Fold]) -> TrialSched
         return FIFOScheduler()
     if asked.kind == "asha":
         return StudyScheduler(asked, writer, Halving(asked.reduction_factor))
+    from sweeper.racing import Race  # loads scipy, which takes a second
+
     ratio = float(np.mean([len(fold.dev) / len(fold.train) for fold in folds]))
     return StudyScheduler(asked, writer, Race(asked.alpha, len(folds), ratio))
 

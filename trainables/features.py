@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from trainables.corpus import Corpus
@@ -101,6 +100,8 @@ def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _basis(standardised: np.ndarray, dim: int) -> np.ndarray:
     dim = min(dim, *standardised.shape)
+    from sklearn.decomposition import PCA  # takes a second, for what few studies ask
+
     pca = PCA(dim, random_state=0).fit(standardised)
     return np.asarray(pca.components_.T / np.sqrt(pca.explained_variance_.mean()))
 

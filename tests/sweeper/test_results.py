@@ -381,7 +381,7 @@ def test_a_complete_run_has_no_journal(frame, tmp_path):
 
 def test_tables_are_not_rewritten_at_every_turn(frame, tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(results, "write_table", lambda table, path: written.append(path.stem))
+    monkeypatch.setattr(results, "write_table", lambda parts, schema, path: written.append(path.stem))
     writer = Writer(tmp_path, frame, every=1e9)
     train(writer, ARMS[1])
     written.clear()

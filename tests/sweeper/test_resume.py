@@ -26,6 +26,7 @@ STUDY = {
     "config": {"learn.pause": 0.05},
 }
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(PATIENCE)]
+LONG = pytest.mark.skipif("SWEEPER_LONG" not in os.environ, reason="takes long; SWEEPER_LONG=1 runs it")
 
 
 def drive(folder: Path, **changes) -> subprocess.Popen:
@@ -89,7 +90,7 @@ def test_the_same_study_gives_the_same_tables_in_another_process(whole, tmp_path
     assert tables(tmp_path) == whole
 
 
-@pytest.mark.parametrize("handed_out", [3, 8])
+@pytest.mark.parametrize("handed_out", [pytest.param(3, marks=LONG), 8])
 def test_a_killed_run_goes_on_and_ends_with_the_same_tables(whole, tmp_path, handed_out):
     process = drive(tmp_path)
     wait_for(process, tmp_path, handed_out)
@@ -103,7 +104,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_tables(whole, tmp_path, han
     assert outcome["already"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=LONG)])
 def test_an_interrupted_run_ends_in_good_order_and_goes_on(whole, tmp_path, number):
     process = drive(tmp_path)
     wait_for(process, tmp_path, 4)
