@@ -9,6 +9,7 @@ from pathlib import Path
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
+from sweeper.lost import Lost
 from trainables.errors import Diverged, InputError
 
 
@@ -22,13 +23,15 @@ def reason(error: BaseException) -> str:
 
 def cause(error: BaseException) -> BaseException:
     """What went wrong, as it was raised where it did."""
+    if isinstance(error, Lost):
+        return error.error
     inner = error.cause if isinstance(error, RayTaskError) else None
     return error if inner is None else inner
 
 
 def died(error: BaseException) -> bool:
     """Whether a process died: the arm's worker, or the trainer it shares with others."""
-    return isinstance(cause(error), RayActorError | OutOfMemoryError)
+    return isinstance(error, Lost) or isinstance(cause(error), RayActorError | OutOfMemoryError)
 
 
 def out_of_memory(error: BaseException) -> bool:

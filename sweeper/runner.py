@@ -27,7 +27,7 @@ from rich.text import Text
 
 import search_spaces
 from search_spaces.change import paths
-from sweeper import connect, files, lock, plan, process, provenance, remote
+from sweeper import connect, files, lock, lost, plan, process, provenance, remote
 from sweeper import folder as folders
 from sweeper.arms import Arm
 from sweeper.artifacts import Store, digest, keys
@@ -262,6 +262,7 @@ class _Job:
         with (
             process.environment({**connect.ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent)}),
             tempfile.TemporaryDirectory(prefix="sweeper-") as scratch,
+            lost.known_to_tune(),
         ):
             tune.run(
                 trainable,
