@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from search_spaces.change import did_you_mean
-from sweeper import __version__, address, kept, yamlfile
+from sweeper import __version__, address, intact, yamlfile
 from trainables.errors import InputError
 
 METRICS = ("uar", "war", "wf1", "macro_f1")
@@ -97,7 +97,7 @@ def _config(run: Path, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise InputError(f"{run / 'trials.parquet'}: config: is no JSON ({error}); {kept.OF_RUN}") from None
+        raise InputError(f"{run / 'trials.parquet'}: config: is no JSON ({error}); {intact.OF_RUN}") from None
 
 
 def _evidence(
@@ -131,14 +131,16 @@ def _read(run: Path) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
     if not (run / "provenance.json").is_file():
         raise InputError(f"{run}: is no run folder, it holds no provenance.json; give the folder `sweeper run` named")
     try:
-        about = kept.mapping(run / "provenance.json", kept.OF_RUN, _NEEDED)
-        trials, folds = (kept.table(run / f"{name}.parquet", columns).to_pandas() for name, columns in _COLUMNS.items())
+        about = intact.mapping(run / "provenance.json", intact.OF_RUN, _NEEDED)
+        trials, folds = (
+            intact.table(run / f"{name}.parquet", columns).to_pandas() for name, columns in _COLUMNS.items()
+        )
     except FileNotFoundError:
         name = next(name for name in ("trials.parquet", "folds.parquet") if not (run / name).is_file())
         raise InputError(f"{run}: no arm is finished, {name} is missing; `sweeper resume {run}`") from None
     if not set(trials["arm"][trials["status"] == "done"]) <= set(folds["arm"]):
         place = run / "folds.parquet"
-        raise InputError(f"{place}: lacks arms of trials.parquet; are the tables of one run? {kept.OF_RUN}")
+        raise InputError(f"{place}: lacks arms of trials.parquet; are the tables of one run? {intact.OF_RUN}")
     return about, trials, folds
 
 

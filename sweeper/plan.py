@@ -112,8 +112,9 @@ def make(study: Study, corpus: Corpus) -> Plan:
         InputError: If the protocol cannot cut this corpus, or the method has no use for it or for several workers.
     """
     study = study.with_corpus(corpus.columns, _copies(study, corpus))
-    _check_vectors(study, corpus)
+    # First in the method's own words.
     methods.get(study.method).check(study.method_config(), corpus)
+    _check_vectors(study, corpus)
     _check_workers(study)
     folds, warnings = cut(corpus, study.protocol)
     warnings += _warnings(study, corpus, folds)

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, StrictInt, ValidationError
 
 from search_spaces.change import apply, describe, flatten
-from sweeper import kept
+from sweeper import intact
 from sweeper.final import MODEL_FORMAT, seal
 from trainables import corpus as corpora
 from trainables import methods
@@ -96,7 +96,7 @@ def read(model: str | Path) -> tuple[dict[str, Any], dict[str, Tensors]]:
 
 
 def _about(path: Path) -> dict[str, Any]:
-    about = kept.mapping(path, "train the model again")
+    about = intact.mapping(path, "train the model again")
     if about.get("format") != MODEL_FORMAT:
         raise InputError(f"{path}: is not of a model of format {MODEL_FORMAT}; train the model again")
     try:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces.space import Choice, Float, Range, Space, Spaces
-from sweeper import __version__, kept
+from sweeper import __version__, intact
 from sweeper.arms import rows_in_effect
 from sweeper.results import Writer, replace_text
 from sweeper.study import Study
@@ -40,7 +40,7 @@ def read(folder: Path) -> dict[str, Any]:
         InputError: If it is damaged.
     """
     path = folder / FILE
-    return kept.mapping(path, kept.OF_RUN, NEEDED) if path.exists() else {}
+    return intact.mapping(path, intact.OF_RUN, NEEDED) if path.exists() else {}
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:

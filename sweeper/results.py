@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sweeper import kept, tables
+from sweeper import intact, tables
 from sweeper.arms import Arm
 from sweeper.execute import Report
 from sweeper.files import Lines, beside
@@ -306,7 +306,7 @@ class Writer:
                 self._hand(_arm_of(row))
             except ValueError as error:
                 place = f"{self.folder / 'trials.parquet'}: config of {row['arm']}"
-                raise InputError(f"{place}: is no JSON ({error}); {kept.OF_RUN}") from None
+                raise InputError(f"{place}: is no JSON ({error}); {intact.OF_RUN}") from None
             self._end(row)
         for name, base in self._base.items():
             base.add(found[name])
@@ -321,7 +321,7 @@ class Writer:
             self._apply(event)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             place = f"{self.folder / JOURNAL}, line {number}"
-            raise InputError(f"{place}: is damaged ({str(error)[:100]}); {kept.OF_RUN}") from None
+            raise InputError(f"{place}: is damaged ({str(error)[:100]}); {intact.OF_RUN}") from None
 
     def _apply(self, event: dict[str, Any]) -> None:
         kind = event["event"]
@@ -361,7 +361,7 @@ def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
         except (ValueError, TypeError, LookupError, RecursionError):
             whole = False
         if not whole:
-            raise InputError(f"{path}, line {number}: is damaged, it holds no event of a run; {kept.OF_RUN}")
+            raise InputError(f"{path}, line {number}: is damaged, it holds no event of a run; {intact.OF_RUN}")
         yield event
 
 
@@ -376,7 +376,7 @@ def read_status(run: str | Path) -> dict[str, Any]:
     path = Path(run) / STATUS
     if not path.exists():
         raise InputError(f"{run}: holds no {STATUS}; expected the folder of a run, such as runs/quickstart")
-    status = kept.mapping(path, f"`sweeper resume {run}` writes it anew", _TOLD)
+    status = intact.mapping(path, f"`sweeper resume {run}` writes it anew", _TOLD)
     if status["state"] == "running" and status["host"] == socket.gethostname() and not _alive(status["pid"]):
         return {**status, "state": "killed", "seconds_left": None}
     return status
@@ -421,14 +421,14 @@ def _read(folder: Path, name: str, without: set[str]) -> pa.Table:
     if not path.exists():
         if name in ("folds", "curves") and (folder / "trials.parquet").exists():
             # Trials are written last.
-            raise InputError(f"{path}: is missing, though trials.parquet is there; {kept.OF_RUN}")
+            raise InputError(f"{path}: is missing, though trials.parquet is there; {intact.OF_RUN}")
         return SCHEMAS[name].empty_table()
     try:
-        table = kept.table(path).cast(SCHEMAS[name])
+        table = intact.table(path).cast(SCHEMAS[name])
     except (pa.ArrowException, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: has other columns than it should ({str(error)[:100]}); {kept.OF_RUN}") from None
+        raise InputError(f"{path}: has other columns than it should ({str(error)[:100]}); {intact.OF_RUN}") from None
     return table.filter(pc.invert(pc.is_in(table["arm"], value_set=pa.array(sorted(without), pa.string()))))
 
 
@@ -438,7 +438,7 @@ def _check_trials(folder: Path, found: dict[str, pa.Table]) -> None:
     if lost:
         raise InputError(
             f"{folder / 'trials.parquet'}: is missing or not whole, folds.parquet holds {min(lost)} and it does not; "
-            f"{kept.OF_RUN}"
+            f"{intact.OF_RUN}"
         )
 
 
