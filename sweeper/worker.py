@@ -83,8 +83,13 @@ class ArmTrainable(tune.Trainable):
         return {**told, "report": _Sealed(told["report"])} if "report" in told else told
 
     def cleanup(self) -> None:
-        """Let go of the arm."""
-        self._trainer.drop(self._name)
+        """Let go of the arm.
+
+        Not of one that was never begun: Tune gives an arm for which a process is started to another that is free
+        before that, and ends the first one when it has come up, while the arm is being trained.
+        """
+        if self._begun:
+            self._trainer.drop(self._name)
 
     def _take(self, config: dict[str, Any]) -> None:
         # Of the trial, which is another one when an arm is tried again.
