@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from sweeper.arms import Arm
@@ -51,7 +52,28 @@ class Halving:
         return decision == TrialScheduler.STOP
 
 
-class StudyScheduler(FIFOScheduler):
+class InOrder(FIFOScheduler):
+    """Arms as they were handed out, all to their end.
+
+    Tune's own looks for the next one among all trials that there ever were: time with the square of their number.
+
+    Args:
+        writer: Knows the arms.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__()
+        self._running = writer.running
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The first one that waits."""
+        waiting = {
+            each.config["arm"]: each for each in tune_controller.get_live_trials() if each.status == Trial.PENDING
+        }
+        return next((waiting[arm] for arm in self._running if arm in waiting), None)
+
+
+class StudyScheduler(InOrder):
     """Compares the arms of a study at its rungs, by the dev UAR of each row at its best epoch of the stage so far.
 
     Every arm's scores fill the rungs, but for those of baselines, whose epochs are another method's. Only arms of
@@ -65,7 +87,7 @@ class StudyScheduler(FIFOScheduler):
     """
 
     def __init__(self, asked: Scheduler, writer: Writer, rule: Rule) -> None:
-        super().__init__()
+        super().__init__(writer)
         self._asked, self._arms, self._rule = asked, writer.arms, rule
         self._under_way: dict[str, _Climber] = {}
         for point in writer.curve_points():
@@ -98,7 +120,7 @@ def scheduler(study: Study, writer: Writer, folds: Sequence[Fold]) -> TrialSched
     """The scheduler a study asks for."""
     asked = study.scheduler
     if asked.kind == "none":
-        return FIFOScheduler()
+        return InOrder(writer)
     if asked.kind == "asha":
         return StudyScheduler(asked, writer, Halving(asked.reduction_factor))
     from sweeper.racing import Race  # loads scipy, which takes a second

@@ -220,4 +220,18 @@ def test_a_resumed_run_decides_as_an_uninterrupted_one(tmp_path, asked):
 
 def test_no_scheduler_stops_nothing(tmp_path):
     judge = Judge(tmp_path, {"kind": "none"})
-    assert type(judge.scheduler).__name__ == "FIFOScheduler"
+    assert type(judge.scheduler).__name__ == "InOrder"
+
+
+@pytest.mark.parametrize("kind", ["none", "asha"])
+def test_arms_are_begun_as_they_were_handed_out(tmp_path, kind):
+    judge = Judge(tmp_path, {"kind": kind})
+    letters = {judge.arm(letter).id: letter for letter in "cabd"}
+    # Live trials are a set: in no order.
+    live = [SimpleNamespace(config={"arm": arm}, status="PENDING") for arm in sorted(letters)]
+    controller = SimpleNamespace(get_live_trials=lambda: live)
+    begun = ""
+    while (chosen := judge.scheduler.choose_trial_to_run(controller)) is not None:
+        begun += letters[chosen.config["arm"]]
+        chosen.status = "RUNNING"
+    assert begun == "cabd"
