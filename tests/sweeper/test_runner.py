@@ -43,7 +43,7 @@ def cluster():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         process.private_token()
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     yield
     ray.shutdown()
     patch.undo()
