@@ -39,7 +39,10 @@ class Growing:
         """All rows in order, some at a time; none that is empty."""
         for each in self._packed:
             yield pq.ParquetFile(pa.BufferReader(each)).read(use_threads=False)
-        yield from (each for each in self._loose if len(each))
+        loose = [each for each in self._loose if len(each)]
+        if loose:
+            # As one: each part is a row group of the file that it is written to.
+            yield pa.concat_tables(loose)
 
 
 def _pack(rows: pa.Table) -> pa.Buffer:

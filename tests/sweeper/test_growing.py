@@ -37,7 +37,10 @@ def test_rows_stay_as_they_were_given(sizes):
             whole.append(curves(sum(map(len, whole)), size))
             table.add(whole[-1])
         parts = list(table.parts())
-    assert all(len(part) and part.schema == SCHEMAS["curves"] for part in parts)
+    assert all(part.schema == SCHEMAS["curves"] for part in parts)
+    # Whole packs, then one part of what is left.
+    assert [len(part) for part in parts[:-1]] == [7] * (len(parts) - 1)
+    assert 0 not in map(len, parts)
     assert pa.concat_tables([whole[0], *parts]).equals(pa.concat_tables(whole))
 
 
