@@ -25,6 +25,15 @@ settings.load_profile("untimed")
 _ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes, unless it is asked for."""
+    if "SWEEPER_LONG" in os.environ:
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="takes long; SWEEPER_LONG=1 runs it"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
     """Folder of a real corpus by name; skips where it is not there (set SWEEPER_DATA to say where)."""

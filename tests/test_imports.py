@@ -32,6 +32,7 @@ ENGINE = {
         "scheduler",
         "features",
         "groups",
+        "lost",
     )
 }
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

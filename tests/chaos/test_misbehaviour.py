@@ -12,7 +12,6 @@ import pytest
 from chaos import ENGINE, PYTHONPATH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(580)]
-LONG = pytest.mark.skipif("SWEEPER_LONG" not in os.environ, reason="takes long; SWEEPER_LONG=1 runs it")
 #: What an arm does, and what is said of it.
 WAYS = {
     "learn.nan_at": (2, "stage learn, epoch 2: loss is not finite in 8 of 8 rows ("),
@@ -51,7 +50,7 @@ def drive(folder, *, parameters, resources, retries, **environment) -> tuple[pd.
 
 @pytest.mark.parametrize(
     ("resources", "retries"),
-    [pytest.param({"concurrent": 2}, 1, marks=LONG), ({"concurrent": 3, "side_by_side": 3}, 0)],
+    [pytest.param({"concurrent": 2}, 1, marks=pytest.mark.long), ({"concurrent": 3, "side_by_side": 3}, 0)],
     ids=["alone", "together"],
 )
 def test_five_arms_fail_and_the_others_are_none_the_worse(tmp_path, resources, retries):
@@ -71,7 +70,7 @@ def test_five_arms_fail_and_the_others_are_none_the_worse(tmp_path, resources, r
     assert (died >= (2 if together else 1 + retries)).all(), "it may have been another's fault"
 
 
-@LONG
+@pytest.mark.long
 def test_an_arm_that_takes_all_memory_of_the_host_fails_for_that(tmp_path):
     memory = psutil.virtual_memory()
     if memory.available < 6000 * MIB:

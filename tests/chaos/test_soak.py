@@ -1,6 +1,5 @@
 """Long life, the short form; the long one is ``python tests/chaos/soak.py --seconds 2700 --arms 10000``."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -36,7 +35,7 @@ def test_what_grows_is_seen_and_what_jitters_is_not():
 
 @pytest.mark.slow
 @pytest.mark.timeout(280)
-@pytest.mark.skipif("SWEEPER_LONG" not in os.environ, reason="takes long; SWEEPER_LONG=1 runs it")
+@pytest.mark.long
 def test_files_and_threads_of_a_driver_stay_as_many_as_they_were(short):
     looks = soak(short, arms=150, seconds=200, pause=0.0, every=0.25)
     assert looks[-1].arms > 100, (short / "driver.log").read_text()

@@ -85,6 +85,7 @@ def test_the_number_of_actors_changes_no_bit_and_asking_again_does_nothing(tmp_p
         features.extract(folder, Request(encoder=encoder, modality="audio", column="audio_one", layer=1))
 
 
+@pytest.mark.long
 def test_what_was_done_before_an_interruption_is_not_done_again(tmp_path, cluster):
     folder, request = corpus(tmp_path), Request(encoder="mfcc", modality="audio")
     whole = features.extract(corpus(tmp_path / "other"), request, batch_seconds=2, actors=1, cluster=cluster)

@@ -1,6 +1,5 @@
 """Worker groups for real: Ray Train, two workers, gloo."""
 
-import os
 import sys
 import time
 
@@ -23,8 +22,7 @@ from trainables.lockstep import Lockstep, Seat
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 STAGE = METHOD.stages[0]
-#: A group takes half a minute to start on two cores: the suite has one.
-long = pytest.mark.skipif(not os.environ.get("SWEEPER_LONG"), reason="takes five minutes; SWEEPER_LONG=1 runs it")
+# A group takes half a minute to start on two cores: the suite has one, the others are long.
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +97,7 @@ def test_a_state_is_cut_by_folds_and_put_together(task, alone):
             alike(_joined(_cut(state, task, parts)), state)
 
 
-@long
+@pytest.mark.long
 def test_two_groups_share_the_folds_and_go_on_from_a_state(task, spread, alone):
     seat = Seat(Config(), {}, alone[1][0])
     stack = Groups(METHOD, STAGE, task, seat, spread(groups=2, workers=1))
@@ -123,7 +121,7 @@ def test_two_workers_train_what_one_process_does_also_when_one_of_them_dies(task
     assert not list((tmp_path / "groups").iterdir())
 
 
-@long
+@pytest.mark.long
 def test_what_a_worker_raises_is_raised_here(task, spread):
     stack = Groups(METHOD, STAGE, task, Seat(Config.model_validate({"fit": {"wrong_at": 1}}), {}), spread())
     with pytest.raises(ArithmeticError, match="wrong on purpose"):
@@ -152,7 +150,7 @@ def table(run, name):
     return found.drop(columns=clocks)
 
 
-@long
+@pytest.mark.long
 def test_a_study_over_workers_stops_arms_and_gives_the_same_tables(tmp_path):
     shared = runner.run(study(tmp_path / "spread", workers=2))
     assert shared.failed == 0
@@ -181,7 +179,7 @@ class Arm:
         return self.stack.step()[0].index
 
 
-@long
+@pytest.mark.long
 def test_an_arm_whose_process_is_killed_leaves_nothing_behind(task, spread):
     arm = Arm.remote(task, spread())
     assert ray.get(arm.step.remote()) == 1

@@ -40,6 +40,7 @@ def test_arms_far_from_the_best_setting_are_dropped_and_near_ones_are_not(whole)
     assert all(row["score"] < best for row in whole["trials"] if row["status"] == "stopped")
 
 
+@pytest.mark.long
 def test_a_killed_race_goes_on_and_ends_with_the_same_tables(whole, tmp_path):
     process = drive(tmp_path, **RACE)
     wait_for(process, tmp_path, 6)

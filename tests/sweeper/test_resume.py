@@ -26,7 +26,6 @@ STUDY = {
     "config": {"learn.pause": 0.05},
 }
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(PATIENCE)]
-LONG = pytest.mark.skipif("SWEEPER_LONG" not in os.environ, reason="takes long; SWEEPER_LONG=1 runs it")
 
 
 def drive(folder: Path, **changes) -> subprocess.Popen:
@@ -85,12 +84,13 @@ def whole(tmp_path_factory):
     return tables(folder)
 
 
+@pytest.mark.long
 def test_the_same_study_gives_the_same_tables_in_another_process(whole, tmp_path):
     finish(drive(tmp_path))
     assert tables(tmp_path) == whole
 
 
-@pytest.mark.parametrize("handed_out", [pytest.param(3, marks=LONG), 8])
+@pytest.mark.parametrize("handed_out", [pytest.param(3, marks=pytest.mark.long), 8])
 def test_a_killed_run_goes_on_and_ends_with_the_same_tables(whole, tmp_path, handed_out):
     process = drive(tmp_path)
     wait_for(process, tmp_path, handed_out)
@@ -104,7 +104,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_tables(whole, tmp_path, han
     assert outcome["already"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=LONG)])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_interrupted_run_ends_in_good_order_and_goes_on(whole, tmp_path, number):
     process = drive(tmp_path)
     wait_for(process, tmp_path, 4)
@@ -155,6 +155,7 @@ def test_a_second_process_is_refused_while_the_first_runs(tmp_path):
     assert outcome["interrupted"]
 
 
+@pytest.mark.long
 def test_killed_in_the_middle_of_several_arms_nothing_is_lost_or_doubled(tmp_path):
     several = {"resources": {"cpus_per_trial": 0.5, "concurrent": 3}}
     process = drive(tmp_path, **several)
