@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 from ray.air.execution._internal.actor_manager import RayActorManager
-from ray.air.execution.resources import FixedResourceManager
 from ray.exceptions import NodeDiedError, ObjectLostError, OutOfMemoryError
 
 from sweeper.failure import cause, died, out_of_memory
@@ -19,7 +18,9 @@ def failed(error):
     told = []
     actor = SimpleNamespace(actor_id=1, _on_error=lambda actor, error: told.append(error))
     task = SimpleNamespace(_tracked_actor=actor, _on_error=lambda actor, error: told.append(error))
-    manager = RayActorManager(FixedResourceManager({"CPU": 1}))
+    # Without its resources: asking for them would start a Ray, which is not this test's to start.
+    manager = object.__new__(RayActorManager)
+    manager._failed_actor_ids = set()
     manager._cleanup_actor = lambda tracked_actor: None
     manager._actor_task_failed(tracked_actor_task=task, exception=error)
     return told
