@@ -14,14 +14,9 @@ _LOOSE = 64
 
 
 class Growing:
-    """Rows of one table. They say the same few names over and over: packed, they take a twentieth of the room.
+    """Rows of one table. They say the same few names over and over: packed, they take a twentieth of the room."""
 
-    Args:
-        schema: Its columns.
-    """
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
+    def __init__(self) -> None:
         self._packed: list[pa.Buffer] = []
         self._loose: list[pa.Table] = []
 

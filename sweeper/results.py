@@ -123,7 +123,7 @@ class Writer:
         self._every = every
         self._flushed = time.monotonic()
         self._dirty = False
-        self._base = {name: Growing(SCHEMAS[name]) for name in _GROWING}
+        self._base = {name: Growing() for name in _GROWING}
         self._embeddings: dict[str, pa.Table] = {}
         self._journal = Lines(folder / JOURNAL)
         self._recover()

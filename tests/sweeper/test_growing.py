@@ -32,7 +32,7 @@ def test_rows_stay_as_they_were_given(sizes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(growing, "PACK", 7)
         patch.setattr(growing, "_LOOSE", 3)
-        table, whole = Growing(SCHEMAS["curves"]), [SCHEMAS["curves"].empty_table()]
+        table, whole = Growing(), [SCHEMAS["curves"].empty_table()]
         for size in sizes:
             whole.append(curves(sum(map(len, whole)), size))
             table.add(whole[-1])
@@ -45,7 +45,7 @@ def test_rows_stay_as_they_were_given(sizes):
 
 
 def test_many_rows_take_little_room():
-    table = Growing(SCHEMAS["folds"])
+    table = Growing()
     row = {
         **{"name": "search 1", "kind": "search", "stage": "align", "final": True, "fold": "Ses01", "seed": 1},
         **{"split": "dev", "condition": "audio+text", "war": 0.5, "wf1": 0.5, "macro_f1": 0.5, "n": 100, "absent": 0},
